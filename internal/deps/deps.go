@@ -1,0 +1,25 @@
+package deps
+
+import (
+	_ "github.com/ProtonMail/go-crypto/openpgp"
+	_ "github.com/containerd/containerd/v2/pkg/archive"
+	_ "github.com/go-git/go-git/v5"
+	_ "github.com/goccy/go-yaml"
+	_ "github.com/google/go-containerregistry/pkg/registry"
+	_ "github.com/google/go-containerregistry/pkg/v1/layout"
+	_ "github.com/google/go-containerregistry/pkg/v1/mutate"
+	_ "github.com/google/go-containerregistry/pkg/v1/remote"
+	_ "github.com/google/go-containerregistry/pkg/v1/tarball"
+	_ "github.com/klauspost/compress/gzip"
+	_ "github.com/klauspost/compress/zstd"
+	_ "github.com/opencontainers/runtime-spec/specs-go"
+	_ "github.com/sassoftware/go-rpmutils"
+	_ "github.com/schollz/progressbar/v3"
+	_ "github.com/spf13/cobra"
+	_ "github.com/spf13/cobra/doc"
+	_ "github.com/stretchr/testify/require"
+	_ "github.com/ulikunitz/xz"
+	_ "golang.org/x/sync/errgroup"
+	_ "golang.org/x/sys/unix"
+	_ "golang.org/x/term"
+)
