@@ -1,0 +1,45 @@
+# The two targets that matter: `make matrix` and `make test`. Both first bring
+# the host to where it can run them (ci/setup-host.sh; nothing to do, nothing done).
+
+GO           ?= go
+BIN          := bin/ohpc-build
+GOLANGCI     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOFUMPT      := mvdan.cc/gofumpt@v0.12.0
+VERSION      := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# make passes its own jobserver down; go and rpmbuild bring their own parallelism.
+MAKEFLAGS    += --no-print-directory
+MATRIX_FLAGS ?=
+TEST_FLAGS   ?=
+
+.PHONY: all build matrix test unit lint docs host clean help
+all: build
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+build: ## bin/ohpc-build
+	$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/ohpc-build
+
+host: ## install what the host needs (as root)
+	@sh ci/setup-host.sh
+
+matrix: host build ## the main job: build, sign, validate and publish the catalogue for every cell
+	$(BIN) matrix $(MATRIX_FLAGS)
+
+test: host ## all tests: unit, and integration with the real rpm, dnf, zypper, runc and qemu
+	$(GO) vet ./...
+	$(GO) test -timeout 20m $(TEST_FLAGS) ./...
+
+unit: ## the tests that need no container
+	$(GO) test -short ./...
+
+lint: ## go vet, gofumpt and golangci-lint
+	$(GO) vet ./...
+	@out=$$($(GO) run $(GOFUMPT) -l .); if [ -n "$$out" ]; then echo "not formatted (run gofumpt -w):"; echo "$$out"; exit 1; fi
+	$(GO) run $(GOLANGCI) run ./...
+
+docs: build ## write the generated command and recipe reference
+	$(GO) test ./cmd/ohpc-build -run TestCommandReference -update
+
+clean: ## remove what was built here (the state folder stays: ohpc-build cache)
+	rm -rf bin out
