@@ -1,9 +1,11 @@
 package schedule
 
 import (
+	"container/heap"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -52,7 +54,7 @@ func Run(ctx context.Context, tasks []Task, slots int) (map[string]error, error)
 	var (
 		failed  = map[string]error{}
 		done    = make(chan outcome)
-		ready   = g.roots()
+		ready   = intHeap(g.roots())
 		running = 0
 	)
 	slots = max(slots, 1)
@@ -60,13 +62,13 @@ func Run(ctx context.Context, tasks []Task, slots int) (map[string]error, error)
 		if o.err != nil {
 			failed[tasks[o.task].ID] = o.err
 		}
-		ready = append(ready, g.finished(o.task, o.err == nil)...)
-		sort.Ints(ready)
+		for _, i := range g.finished(o.task, o.err == nil) {
+			heap.Push(&ready, i)
+		}
 	}
 	for len(ready) > 0 || running > 0 {
 		for len(ready) > 0 && running < slots {
-			i := ready[0]
-			ready = ready[1:]
+			i := heap.Pop(&ready).(int)
 			if err := g.obstacle(ctx, i); err != nil {
 				finish(outcome{i, err})
 				continue
@@ -115,7 +117,7 @@ func newGraph(tasks []Task) (*graph, error) {
 			g.dependents[j] = append(g.dependents[j], i)
 		}
 	}
-	if path := cycle(tasks, index); path != nil {
+	if path := cycle(tasks, index, g); path != nil {
 		return nil, &CycleError{Path: path}
 	}
 	return g, nil
@@ -150,47 +152,51 @@ func (g *graph) obstacle(ctx context.Context, i int) error {
 	return context.Cause(ctx)
 }
 
+// Order returns the tasks' IDs so that each comes after those that it needs and
+// otherwise as they are given.
+func Order(tasks []Task) ([]string, error) {
+	g, err := newGraph(tasks)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, 0, len(tasks))
+	for _, i := range g.order() {
+		ids = append(ids, tasks[i].ID)
+	}
+	return ids, nil
+}
+
+// order uses the graph up.
+func (g *graph) order() []int {
+	ready := intHeap(g.roots())
+	var ordered []int
+	for len(ready) > 0 {
+		i := heap.Pop(&ready).(int)
+		ordered = append(ordered, i)
+		for _, d := range g.finished(i, true) {
+			heap.Push(&ready, d)
+		}
+	}
+	return ordered
+}
+
 // cycle returns a shortest circle among the tasks, or nil.
-func cycle(tasks []Task, index map[string]int) []string {
+func cycle(tasks []Task, index map[string]int, g *graph) []string {
+	ordered := make([]bool, len(tasks))
+	count := &graph{tasks: tasks, waiting: slices.Clone(g.waiting), dependents: g.dependents, failedNeed: g.failedNeed}
+	for _, i := range count.order() {
+		ordered[i] = true
+	}
 	var shortest []string
-	for _, start := range suspects(tasks, index) {
+	for start := range tasks {
+		if ordered[start] {
+			continue
+		}
 		if path := shortestBack(tasks, index, start); path != nil && (shortest == nil || len(path) < len(shortest)) {
 			shortest = path
 		}
 	}
 	return shortest
-}
-
-// suspects are the tasks left over when all that can be ordered are taken away.
-func suspects(tasks []Task, index map[string]int) []int {
-	waiting := make([]int, len(tasks))
-	dependents := make([][]int, len(tasks))
-	var queue []int
-	for i, t := range tasks {
-		waiting[i] = len(t.Needs)
-		for _, need := range t.Needs {
-			dependents[index[need]] = append(dependents[index[need]], i)
-		}
-		if waiting[i] == 0 {
-			queue = append(queue, i)
-		}
-	}
-	for len(queue) > 0 {
-		i := queue[0]
-		queue = queue[1:]
-		for _, d := range dependents[i] {
-			if waiting[d]--; waiting[d] == 0 {
-				queue = append(queue, d)
-			}
-		}
-	}
-	var left []int
-	for i, n := range waiting {
-		if n > 0 {
-			left = append(left, i)
-		}
-	}
-	return left
 }
 
 // shortestBack finds the shortest way from start along Needs back to start.
@@ -208,10 +214,7 @@ func shortestBack(tasks []Task, index map[string]int, start int) []string {
 					path = append(path, tasks[k].ID)
 				}
 				path = append(path, tasks[start].ID)
-				// Collected backwards; tell it in the direction of need.
-				for l, r := 0, len(path)-1; l < r; l, r = l+1, r-1 {
-					path[l], path[r] = path[r], path[l]
-				}
+				slices.Reverse(path) // collected backwards; told in the direction of need
 				return path
 			}
 			if _, seen := from[j]; !seen {
@@ -241,4 +244,17 @@ func FirstCause(failed map[string]error) error {
 		}
 	}
 	return consequence
+}
+
+// intHeap gives the lowest position first (container/heap).
+type intHeap []int
+
+func (h intHeap) Len() int           { return len(h) }
+func (h intHeap) Less(i, j int) bool { return h[i] < h[j] }
+func (h intHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *intHeap) Push(x any)        { *h = append(*h, x.(int)) }
+func (h *intHeap) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
 }

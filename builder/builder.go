@@ -1,0 +1,224 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ohpc-build/ohpc-build/builder/buildroot"
+	"github.com/ohpc-build/ohpc-build/builder/sandbox"
+	"github.com/ohpc-build/ohpc-build/internal/store"
+)
+
+const (
+	// topdir is _topdir inside the container. It is the same for every job, as
+	// paths of the build end up in what compilers write.
+	topdir = "/build"
+
+	// buildUser owns the build; the image's user of the same number has no rights.
+	buildUser = 1000
+
+	// maxLog bounds a build's log in bytes. What comes after is counted, not kept.
+	maxLog = 256 << 20
+)
+
+// Sandbox runs a command in a container.
+type Sandbox interface {
+	Run(ctx context.Context, spec sandbox.Spec) error
+}
+
+// Roots assembles build roots.
+type Roots interface {
+	Layers(ctx context.Context, image buildroot.Image, packages []buildroot.Package) ([]string, error)
+}
+
+// Builder runs jobs.
+type Builder struct {
+	store   *store.Store
+	sandbox Sandbox
+	roots   Roots
+}
+
+// New returns a builder that keeps results in st.
+func New(st *store.Store, sb Sandbox, roots Roots) *Builder {
+	return &Builder{store: st, sandbox: sb, roots: roots}
+}
+
+// Build runs a job. What rpmbuild prints goes to log as well, a reader of which
+// may follow it. The error is a *BuildError or *TimeLimitError when the package
+// is at fault, and something else when the machine is.
+func (b *Builder) Build(ctx context.Context, job Job, log io.Writer) (*Result, error) {
+	if err := job.check(); err != nil {
+		return nil, err
+	}
+	begin := time.Now()
+	layers, err := b.roots.Layers(ctx, job.Image, job.Dependencies)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", job.ID, err)
+	}
+	dir, err := b.store.Temp("build-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	if err := b.layOut(job, dir); err != nil {
+		return nil, fmt.Errorf("%s: laying out the build: %w", job.ID, err)
+	}
+	logFile, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", job.ID, err)
+	}
+	defer logFile.Close()
+	out := newLog(io.MultiWriter(logFile, log), maxLog)
+	runErr := b.sandbox.Run(ctx, sandbox.Spec{
+		Name:     strings.ReplaceAll(job.ID, "/", "-"),
+		Layers:   layers,
+		Args:     rpmbuildArgs(job),
+		Env:      environment(job),
+		Cwd:      topdir,
+		UID:      buildUser,
+		GID:      buildUser,
+		Mounts:   []sandbox.Mount{{Source: filepath.Join(dir, "top"), Destination: topdir}},
+		HostName: "build",
+		Timeout:  job.Limits.Time,
+		Limits:   sandbox.Limits{Memory: job.Limits.Memory, Pids: job.Limits.Pids, CPUs: float64(job.Limits.Cores)},
+		Stdout:   out,
+		Stderr:   out,
+	})
+	if runErr != nil {
+		return nil, b.explain(ctx, job, runErr, out)
+	}
+	result := &Result{}
+	if result.Packages, err = b.collect(ctx, filepath.Join(dir, "top")); err != nil {
+		return nil, fmt.Errorf("%s: %w", job.ID, err)
+	}
+	if result.Log, _, err = b.store.PutFile(ctx, logFile.Name()); err != nil {
+		return nil, fmt.Errorf("%s: keeping the log: %w", job.ID, err)
+	}
+	result.Seconds = time.Since(begin).Round(time.Millisecond).Seconds()
+	return result, nil
+}
+
+// explain tells a package's fault from the machine's.
+func (b *Builder) explain(ctx context.Context, job Job, err error, out *boundedLog) error {
+	var exit *sandbox.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s: %w", job.ID, context.Cause(ctx))
+	case errors.Is(err, sandbox.ErrTimeout):
+		return &TimeLimitError{Job: job.ID, Limit: job.Limits.Time}
+	case errors.As(err, &exit):
+		return &BuildError{Job: job.ID, Tail: out.Tail(), Err: err}
+	}
+	return fmt.Errorf("%s: %w", job.ID, err)
+}
+
+// layOut makes dir/top what rpmbuild calls _topdir, owned by the build's user.
+func (b *Builder) layOut(job Job, dir string) error {
+	top := filepath.Join(dir, "top")
+	for _, sub := range []string{"", "SPECS", "SOURCES", "BUILD", "BUILDROOT", "RPMS", "SRPMS", "tmp"} {
+		if err := os.Mkdir(filepath.Join(top, sub), 0o755); err != nil {
+			return err
+		}
+	}
+	if err := b.store.CopyTo(job.Spec.Digest, filepath.Join(top, "SPECS", job.Spec.Name)); err != nil {
+		return fmt.Errorf("%s: %w", job.Spec.Name, err)
+	}
+	for _, f := range job.Sources {
+		// Copies, not links: the build may write to what it owns.
+		if err := b.store.CopyTo(f.Digest, filepath.Join(top, "SOURCES", f.Name)); err != nil {
+			return fmt.Errorf("%s: %w", f.Name, err)
+		}
+	}
+	// The user inside is this user outside, or the user namespace maps it.
+	return filepath.WalkDir(top, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, buildUser, buildUser)
+	})
+}
+
+// rpmbuildArgs is the command line. The first group of macros is what makes two
+// builds of one job equal: rpm takes the time from the changelog, and neither
+// the host's name nor the clock reach the package (decision 6).
+func rpmbuildArgs(job Job) []string {
+	args := []string{"rpmbuild", "-ba"}
+	for _, d := range append([]Define{
+		{"_topdir", topdir},
+		{"_tmppath", topdir + "/tmp"},
+		{"_buildhost", "ohpc-build"},
+		{"source_date_epoch_from_changelog", "1"},
+		{"use_source_date_epoch_as_buildtime", "1"},
+		{"clamp_mtime_to_source_date_epoch", "1"},
+		{"_smp_build_ncpus", strconv.Itoa(max(job.Limits.Cores, 1))},
+	}, job.Defines...) {
+		args = append(args, "--define", d.Name+" "+d.Value)
+	}
+	return append(args, "SPECS/"+job.Spec.Name)
+}
+
+func environment(job Job) []string {
+	return []string{
+		"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+		"HOME=" + topdir,
+		"USER=builder",
+		"LOGNAME=builder",
+		"SHELL=/bin/sh",
+		"LC_ALL=C.UTF-8",
+		"TZ=UTC",
+		"TMPDIR=" + topdir + "/tmp",
+		"RPM_BUILD_NCPUS=" + strconv.Itoa(max(job.Limits.Cores, 1)),
+	}
+}
+
+// collect keeps the packages that rpmbuild wrote below top. The folders belong
+// to the build, which is not trusted: only regular files with a package's name
+// count, and no link is followed.
+func (b *Builder) collect(ctx context.Context, top string) ([]buildroot.Package, error) {
+	root, err := os.OpenRoot(top)
+	if err != nil {
+		return nil, fmt.Errorf("collecting packages: %w", err)
+	}
+	defer root.Close()
+	var packages []buildroot.Package
+	for _, sub := range []string{"RPMS", "SRPMS"} {
+		err := fs.WalkDir(root.FS(), sub, func(path string, e fs.DirEntry, err error) error {
+			if err != nil || !e.Type().IsRegular() || !strings.HasSuffix(path, ".rpm") {
+				return err
+			}
+			f, err := root.Open(path)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			d, _, err := b.store.Put(ctx, f)
+			if err != nil {
+				return err
+			}
+			packages = append(packages, buildroot.Package{File: filepath.Base(path), Digest: d})
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("collecting packages: %w", err)
+		}
+	}
+	if len(packages) == 0 {
+		return nil, errors.New("rpmbuild succeeded but wrote no package")
+	}
+	slices.SortFunc(packages, func(x, y buildroot.Package) int { return strings.Compare(x.File, y.File) })
+	for i := 1; i < len(packages); i++ {
+		if packages[i].File == packages[i-1].File {
+			return nil, fmt.Errorf("rpmbuild wrote two packages named %s", packages[i].File)
+		}
+	}
+	return packages, nil
+}

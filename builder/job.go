@@ -1,0 +1,92 @@
+package builder
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/ohpc-build/ohpc-build/builder/buildroot"
+	"github.com/ohpc-build/ohpc-build/internal/store"
+)
+
+// Format is part of every job's key. It grows when the builder changes the way
+// it builds, so that what older versions made is not taken for its own.
+const Format = "1"
+
+// Job is recipe × variant × cell: exactly one rpmbuild run.
+type Job struct {
+	ID           string              `json:"id"`
+	Arch         string              `json:"arch"`
+	Image        buildroot.Image     `json:"image"`
+	Spec         File                `json:"spec"`
+	Sources      []File              `json:"sources"` // what lies in _sourcedir beside the spec
+	Defines      []Define            `json:"defines"`
+	Dependencies []buildroot.Package `json:"dependencies"` // installed on top of the image
+	Limits       Limits              `json:"limits"`
+}
+
+// File is an object of the store under a name.
+type File struct {
+	Name   string       `json:"name"`
+	Digest store.Digest `json:"digest"`
+}
+
+// Define is one macro given to rpmbuild.
+type Define struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Limits bound one build and all its processes.
+type Limits struct {
+	Time   time.Duration `json:"time"`             // nanoseconds
+	Memory int64         `json:"memory,omitempty"` // bytes; 0: none
+	Cores  int           `json:"cores"`            // how many the build may keep busy
+	Pids   int64         `json:"pids,omitempty"`
+}
+
+// check refuses names that would reach outside the folders they are meant for.
+func (j *Job) check() error {
+	for _, f := range append([]File{j.Spec}, j.Sources...) {
+		if f.Name == "" || f.Name == "." || f.Name == ".." || filepath.Base(f.Name) != f.Name {
+			return fmt.Errorf("job %s: %q is not a file name", j.ID, f.Name)
+		}
+	}
+	for _, d := range j.Defines {
+		if d.Name == "" || strings.ContainsAny(d.Name, " \t\n(%{") {
+			return fmt.Errorf("job %s: %q is not the name of a macro", j.ID, d.Name)
+		}
+	}
+	return nil
+}
+
+// Result is what a build left in the store.
+type Result struct {
+	Packages []buildroot.Package `json:"packages"` // binary and source, unsigned, by file name
+	Log      store.Digest        `json:"log"`
+	Seconds  float64             `json:"seconds"`
+}
+
+// TimeLimitError says that a build was ended because it ran past its limit.
+type TimeLimitError struct {
+	Job   string
+	Limit time.Duration
+}
+
+func (e *TimeLimitError) Error() string {
+	return fmt.Sprintf("%s ran past its time limit of %s and was ended; raise needs.time in its recipe when it honestly takes longer", e.Job, e.Limit)
+}
+
+// BuildError says that rpmbuild failed.
+type BuildError struct {
+	Job  string
+	Tail string // the last lines of the log
+	Err  error
+}
+
+func (e *BuildError) Error() string {
+	return fmt.Sprintf("%s: rpmbuild failed: %v\n%s", e.Job, e.Err, e.Tail)
+}
+
+func (e *BuildError) Unwrap() error { return e.Err }

@@ -1,0 +1,190 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Version is the version of the matrix.json schema. It grows by one when a
+// field changes its meaning or goes away; new fields do not change it.
+const Version = 1
+
+// Outcome is how a job or a check ended.
+type Outcome string
+
+// The outcomes. Built, Reused and Shared are a job's successes: its packages
+// were made now, were in the store already, or come from the one architecture
+// that builds them for all. Skip always carries a reason.
+const (
+	Built  Outcome = "built"
+	Reused Outcome = "reused"
+	Shared Outcome = "shared"
+	Pass   Outcome = "pass"
+	Fail   Outcome = "fail"
+	Skip   Outcome = "skip"
+)
+
+// Status is a cell's standing.
+type Status string
+
+// A cell is supported when its required checks are green, tech preview until then.
+const (
+	Supported   Status = "supported"
+	TechPreview Status = "tech preview"
+)
+
+// Run is the document matrix.json.
+type Run struct {
+	Version   int        `json:"version"`
+	Program   string     `json:"program"` // ohpc-build's own version
+	Release   string     `json:"release"`
+	Result    Outcome    `json:"result"`
+	Error     string     `json:"error,omitempty"` // what ended the run early
+	Started   time.Time  `json:"started"`
+	Seconds   float64    `json:"seconds"`
+	Cells     []Cell     `json:"cells"`
+	Jobs      []Job      `json:"jobs"`
+	Checks    []Check    `json:"checks"`
+	Snapshots []Snapshot `json:"snapshots"`
+}
+
+// Cell is target × architecture.
+type Cell struct {
+	Target  string   `json:"target"`
+	Arch    string   `json:"arch"`
+	Image   string   `json:"image,omitempty"` // digest of the image that was used
+	Status  Status   `json:"status"`
+	Missing []string `json:"missing,omitempty"` // what keeps it from being supported
+}
+
+// Job is one rpmbuild run, or the reason why there was none.
+type Job struct {
+	ID       string    `json:"id"`
+	Recipe   string    `json:"recipe"`
+	Variant  string    `json:"variant,omitempty"`
+	Target   string    `json:"target"`
+	Arch     string    `json:"arch"`
+	Key      string    `json:"key,omitempty"`
+	Result   Outcome   `json:"result"`
+	Reason   string    `json:"reason,omitempty"`
+	Seconds  float64   `json:"seconds"`
+	Log      string    `json:"log,omitempty"` // relative to the report's folder
+	Packages []Package `json:"packages,omitempty"`
+}
+
+// Package is one file that a job made.
+type Package struct {
+	File   string `json:"file"`
+	Digest string `json:"digest"` // of the unsigned file
+}
+
+// Check is one validation of one cell.
+type Check struct {
+	Name    string  `json:"name"`
+	Subject string  `json:"subject"` // what was checked: a package or a recipe
+	Target  string  `json:"target"`
+	Arch    string  `json:"arch"`
+	Result  Outcome `json:"result"`
+	Reused  bool    `json:"reused,omitempty"` // the result of an earlier run on the same bytes
+	Reason  string  `json:"reason,omitempty"`
+	Seconds float64 `json:"seconds"`
+	Log     string  `json:"log,omitempty"`
+}
+
+// Snapshot is a published tree.
+type Snapshot struct {
+	Target    string `json:"target"`
+	ID        string `json:"id"`
+	Path      string `json:"path"`
+	Packages  int    `json:"packages"`
+	Published bool   `json:"published"`
+}
+
+// Close settles what follows from the rest: the order of the lists, each cell's
+// status and the result of the whole.
+func (r *Run) Close(now time.Time) {
+	r.Version = Version
+	r.Seconds = seconds(now.Sub(r.Started))
+	slices.SortStableFunc(r.Jobs, func(a, b Job) int { return compare(a.ID, b.ID) })
+	slices.SortStableFunc(r.Checks, func(a, b Check) int { return compare(a.id(), b.id()) })
+	r.Result = Pass
+	if r.Error != "" {
+		r.Result = Fail
+	}
+	for i := range r.Cells {
+		c := &r.Cells[i]
+		c.Missing = r.missing(c)
+		c.Status = Supported
+		if len(c.Missing) > 0 {
+			c.Status = TechPreview
+		}
+	}
+	for _, j := range r.Jobs {
+		if j.Result == Fail {
+			r.Result = Fail
+		}
+	}
+	for _, c := range r.Checks {
+		if c.Result == Fail {
+			r.Result = Fail
+		}
+	}
+}
+
+// missing lists what keeps a cell from being supported. A cell without checks
+// has proven nothing.
+func (r *Run) missing(cell *Cell) []string {
+	var missing []string
+	for _, j := range r.Jobs {
+		if j.Target == cell.Target && j.Arch == cell.Arch && j.Result == Fail {
+			missing = append(missing, "build of "+j.Recipe)
+		}
+	}
+	checks := 0
+	for _, c := range r.Checks {
+		if c.Target != cell.Target || c.Arch != cell.Arch {
+			continue
+		}
+		checks++
+		if c.Result == Fail {
+			missing = append(missing, c.Name+" of "+c.Subject)
+		}
+	}
+	if checks == 0 {
+		missing = append(missing, "no check was run")
+	}
+	return missing
+}
+
+func (c Check) id() string { return c.Target + "/" + c.Arch + "/" + c.Name + "/" + c.Subject }
+
+func compare(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// seconds rounds to milliseconds: more digits would only be noise in a diff.
+func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
+
+// Seconds is d as the report's fields hold it.
+func Seconds(d time.Duration) float64 { return seconds(d) }
+
+// human prints seconds as people say them: 0.4s, 36s, 11m02s.
+func human(s float64) string {
+	d := time.Duration(s * float64(time.Second))
+	switch {
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.0fs", d.Seconds())
+	default:
+		d = d.Round(time.Second)
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	}
+}

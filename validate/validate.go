@@ -1,0 +1,97 @@
+package validate
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// Command is one command in a container.
+type Command struct {
+	Args    []string
+	Env     []string
+	Mounts  []Mount
+	Base    string // folder with the changes that the container begins with, read-only; "" for the image alone
+	Changes string // folder that holds earlier commands' changes and receives this one's; "" to forget them
+	Root    bool   // as root with what a package manager may do; otherwise an ordinary user without rights
+	Timeout time.Duration
+	Output  io.Writer // standard output and standard error
+}
+
+// Mount shows a file or folder of the host in the container, read-only.
+type Mount struct {
+	Source, Destination string
+}
+
+// Container runs commands on the image of one cell. A command's own failure is
+// reported as an error that has ExitCode() int; any other error means that it
+// could not be run.
+type Container interface {
+	Run(ctx context.Context, cmd Command) error
+}
+
+// Outcome is a check's result.
+type Outcome string
+
+// The outcomes. A skip carries a reason.
+const (
+	Pass Outcome = "pass"
+	Fail Outcome = "fail"
+	Skip Outcome = "skip"
+)
+
+// Check is one validation with its result.
+type Check struct {
+	Name     string // install-dnf, install-zypper, test
+	Subject  string // the package or recipe that was tried
+	Outcome  Outcome
+	Reason   string // why it failed or was skipped
+	Duration time.Duration
+	Log      []byte // what the commands printed, at most maxLog bytes
+}
+
+// maxLog bounds what is kept of one check's output.
+const maxLog = 4 << 20
+
+// run fills in a check from the commands that it consists of.
+func run(ctx context.Context, name, subject string, steps func(log io.Writer) error) Check {
+	begin := time.Now()
+	log := &limited{limit: maxLog}
+	err := steps(log)
+	c := Check{Name: name, Subject: subject, Outcome: Pass, Duration: time.Since(begin), Log: log.Bytes()}
+	switch {
+	case ctx.Err() != nil:
+		c.Outcome, c.Reason = Skip, "interrupted"
+	case err != nil:
+		c.Outcome, c.Reason = Fail, reason(err, log.Bytes())
+	}
+	return c
+}
+
+// reason is the error and the log's last lines: what a person looks at first.
+func reason(err error, log []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+	if len(lines) > 12 {
+		lines = lines[len(lines)-12:]
+	}
+	return strings.TrimSpace(err.Error() + "\n" + strings.Join(lines, "\n"))
+}
+
+// limited keeps the first limit bytes and says that more were written.
+type limited struct {
+	bytes.Buffer
+	limit int
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	if room := l.limit - l.Len(); room > 0 {
+		l.Buffer.Write(p[:min(room, len(p))])
+		if len(p) >= room {
+			fmt.Fprintf(&l.Buffer, "\n… more than %d MiB; the rest is not kept\n", l.limit>>20)
+		}
+	}
+	return len(p), nil
+}
