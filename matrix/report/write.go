@@ -172,11 +172,13 @@ func (r *Run) Table(w io.Writer) error {
 		rows.print(tw)
 	}
 	fmt.Fprintln(tw)
-	status := "STATUS\t"
 	for _, c := range r.Cells {
-		status += "\t" + string(c.Status)
+		line := c.Target + "/" + c.Arch + "\t" + string(c.Status)
+		if len(c.Missing) > 0 {
+			line += "\tmissing: " + strings.Join(c.Missing, ", ")
+		}
+		fmt.Fprintln(tw, line)
 	}
-	fmt.Fprintln(tw, status)
 	if err := tw.Flush(); err != nil {
 		return fmt.Errorf("printing the table: %w", err)
 	}
