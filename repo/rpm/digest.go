@@ -1,0 +1,188 @@
+package rpm
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	_ "crypto/md5" // what old packages carry; their signatures and sizes are checked beside it
+	_ "crypto/sha1"
+	"crypto/sha256"
+	_ "crypto/sha512"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// DigestError says that a package's bytes are not what its headers promise.
+type DigestError struct {
+	What      string // which promise
+	Want, Got string // hexadecimal
+}
+
+func (e *DigestError) Error() string {
+	return fmt.Sprintf("%s is %s, its headers promise %s", e.What, e.Got, e.Want)
+}
+
+// ErrNoDigest says that nothing in a package's headers covers its payload.
+var ErrNoDigest = errors.New("no digest covers the payload")
+
+// ContentDigest is "sha256:" and the digest of the package but for its lead and
+// its signature header: of what stays the same when it is signed, signed again,
+// or its signatures are removed. r is the file that the package was read from.
+func (p *Package) ContentDigest(ctx context.Context, r io.ReaderAt) (string, error) {
+	h := sha256.New()
+	if err := p.copyContent(ctx, r, []io.Writer{h}, nil); err != nil {
+		return "", err
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// VerifyDigests compares the file's bytes with every digest and size that the
+// headers hold for them. It fails with a *DigestError, and with ErrNoDigest
+// when the payload is covered by none. What digests and signatures cover, the
+// main header and the payload, is written to also in the same pass.
+func (p *Package) VerifyDigests(ctx context.Context, r io.ReaderAt, also ...io.Writer) error {
+	if err := p.verifyHeader(); err != nil {
+		return err
+	}
+	all, payload := also, []io.Writer(nil)
+	var checks []func() error
+	covered := false
+
+	if want := p.signature.Binary(SigMD5); want != nil {
+		h := crypto.MD5.New()
+		all = append(all, h)
+		checks = append(checks, compare("the MD5 of header and payload", h, want))
+		covered = true
+	}
+	if p.header.Has(TagPayloadDigest) {
+		algorithm := hashByNumber(p.header.Ints(TagPayloadDigestAlgo).At(0))
+		want, err := hex.DecodeString(p.header.Text(TagPayloadDigest))
+		if algorithm == 0 || err != nil || len(want) != algorithm.Size() {
+			return errors.New("its payload digest is malformed or of an unknown kind")
+		}
+		h := algorithm.New()
+		payload = append(payload, h)
+		checks = append(checks, compare("the payload digest", h, want))
+		covered = true
+	}
+	if !covered {
+		return ErrNoDigest
+	}
+	if err := p.copyContent(ctx, r, all, payload); err != nil {
+		return err
+	}
+	for _, check := range checks {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// HeaderDigest is the digest of the main header's bytes.
+func (p *Package) HeaderDigest(algorithm crypto.Hash) []byte {
+	h := algorithm.New()
+	p.WriteHeader(h)
+	return h.Sum(nil)
+}
+
+// WriteHeader writes the main header's bytes, as header signatures cover them,
+// to a hash, which never fails.
+func (p *Package) WriteHeader(h hash.Hash) { _, _ = io.WriteString(h, p.header.blob) }
+
+// verifyHeader checks what needs no more than the headers.
+func (p *Package) verifyHeader() error {
+	content := uint64(p.FileSize - p.HeaderStart)
+	for _, tag := range []Tag{SigLongSize, SigSize} {
+		if n := p.signature.Ints(tag); n.Len() > 0 && n.At(0) != content {
+			return &DigestError{What: "the size of header and payload", Want: strconv.FormatUint(n.At(0), 10), Got: strconv.FormatUint(content, 10)}
+		}
+	}
+	for _, d := range []struct {
+		tag       Tag
+		algorithm crypto.Hash
+	}{{SigSHA256, crypto.SHA256}, {SigSHA1, crypto.SHA1}} {
+		if !p.signature.Has(d.tag) {
+			continue
+		}
+		want := strings.ToLower(p.signature.Text(d.tag))
+		if got := hex.EncodeToString(p.HeaderDigest(d.algorithm)); got != want {
+			return &DigestError{What: "the " + d.algorithm.String() + " of the header", Want: want, Got: got}
+		}
+	}
+	return nil
+}
+
+func compare(what string, h hash.Hash, want []byte) func() error {
+	return func() error {
+		if got := h.Sum(nil); !bytes.Equal(got, want) {
+			return &DigestError{What: what, Want: hex.EncodeToString(want), Got: hex.EncodeToString(got)}
+		}
+		return nil
+	}
+}
+
+// copyContent writes the main header, as it was parsed, and the payload to all,
+// and the payload to payload.
+func (p *Package) copyContent(ctx context.Context, r io.ReaderAt, all, payload []io.Writer) error {
+	for _, w := range all {
+		if _, err := io.WriteString(w, p.header.blob); err != nil {
+			return fmt.Errorf("copying the header: %w", err)
+		}
+	}
+	n := p.FileSize - p.HeaderEnd
+	body := contextReader{ctx, io.NewSectionReader(r, p.HeaderEnd, n)}
+	to := io.MultiWriter(append(append([]io.Writer(nil), all...), payload...)...)
+	copied, err := io.CopyBuffer(onlyWriter{to}, body, make([]byte, min(max(n, 1), copyBuffer)))
+	if err == nil && copied != n {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return fmt.Errorf("reading the payload: %w", err)
+	}
+	return nil
+}
+
+const copyBuffer = 256 << 10
+
+// onlyWriter keeps io.CopyBuffer from asking for more than a Writer.
+type onlyWriter struct{ io.Writer }
+
+// contextReader ends a copy when its context does.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c contextReader) Read(b []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(b)
+}
+
+// hashByNumber is OpenPGP's numbering (RFC 9580, section 9.5), which headers
+// use too.
+func hashByNumber(n uint64) crypto.Hash {
+	switch n {
+	case 1:
+		return crypto.MD5
+	case 2:
+		return crypto.SHA1
+	case 8:
+		return crypto.SHA256
+	case 9:
+		return crypto.SHA384
+	case 10:
+		return crypto.SHA512
+	case 11:
+		return crypto.SHA224
+	default:
+		return 0
+	}
+}

@@ -1,0 +1,269 @@
+package rpm
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"strconv"
+	"time"
+)
+
+// Package is what an RPM file's headers say. Texts are as in the header and may
+// hold any bytes but NUL.
+type Package struct {
+	Name, Version, Release string
+	Epoch                  uint32 // 0 also when there is none
+	Arch                   string // as rpm names it; "src" for a source package
+	BuildArch              string // the arch tag: where a source package was written
+
+	Summary, Description, URL, License string
+	Vendor, Group, Packager, BuildHost string
+	SourceRPM                          string // empty in a source package
+	BuildTime                          time.Time
+
+	InstalledSize uint64 // bytes
+	ArchiveSize   uint64 // bytes of the payload, uncompressed
+	FileSize      int64  // bytes of the whole file
+	HeaderStart   int64  // byte range of the main header in the file
+	HeaderEnd     int64
+
+	PayloadFormat     string // "cpio"
+	PayloadCompressor string // "gzip", "xz", "zstd", …
+
+	// Signed says that there is a signature, not that it is right.
+	Signed bool
+
+	lead      string
+	signature *Header
+	header    *Header
+}
+
+const leadSize = 96
+
+// firstRead is usually enough for the lead, the signature header and the main
+// header's intro.
+const firstRead = 8 << 10
+
+// Read reads the headers of the size bytes long package in r. It reads nothing
+// of the payload and verifies no digest: see VerifyDigests.
+func Read(r io.ReaderAt, size int64) (*Package, error) {
+	f := &window{r: r, size: size}
+	start, err := f.bytes(0, leadSize+introSize)
+	if err != nil {
+		return nil, fmt.Errorf("reading the lead: %w", err)
+	}
+	p := &Package{FileSize: size, lead: string(start[:leadSize])}
+	if err := checkLead(p.lead); err != nil {
+		return nil, err
+	}
+	signature, signatureEnd, err := f.header(leadSize, tagHeaderSignatures)
+	if err != nil {
+		return nil, fmt.Errorf("reading the signature header: %w", err)
+	}
+	p.signature = signature
+	p.HeaderStart = (signatureEnd + 7) &^ 7 // padded to eight bytes
+	if p.header, p.HeaderEnd, err = f.header(p.HeaderStart, tagHeaderImmutable); err != nil {
+		return nil, fmt.Errorf("reading the main header: %w", err)
+	}
+	if err := p.fill(); err != nil {
+		return nil, fmt.Errorf("reading the main header: %w", err)
+	}
+	return p, nil
+}
+
+// ReadFile reads the headers of the package at path.
+func ReadFile(path string) (*Package, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading package: %w", err)
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("reading package: %w", err)
+	}
+	if !fi.Mode().IsRegular() {
+		return nil, fmt.Errorf("reading package %s: not a regular file", path)
+	}
+	p, err := Read(f, fi.Size())
+	if err != nil {
+		return nil, fmt.Errorf("reading package %s: %w", path, err)
+	}
+	return p, nil
+}
+
+// ErrNotPackage says that a file does not begin like an RPM package.
+var ErrNotPackage = errors.New("not an RPM package")
+
+// checkLead checks what rpm checks (rpm: rpmlead.c); the rest of the lead is
+// not to be relied on.
+func checkLead(lead string) error {
+	if lead[:4] != "\xed\xab\xee\xdb" {
+		return ErrNotPackage
+	}
+	if major := lead[4]; major < 3 || major > 4 {
+		return fmt.Errorf("unsupported package format %d", major)
+	}
+	if kind := binary.BigEndian.Uint16([]byte(lead[78:80])); kind != 5 {
+		return fmt.Errorf("unsupported kind of signature %d", kind)
+	}
+	return nil
+}
+
+// fill reads the main header's single values.
+func (p *Package) fill() error {
+	h := p.header
+	p.Name, p.Version, p.Release = h.Text(TagName), h.Text(TagVersion), h.Text(TagRelease)
+	p.BuildArch = h.Text(TagArch)
+	for _, required := range []struct {
+		tag   Tag
+		name  string
+		value string
+	}{{TagName, "name", p.Name}, {TagVersion, "version", p.Version}, {TagRelease, "release", p.Release}, {TagArch, "arch", p.BuildArch}} {
+		if required.value == "" {
+			return fmt.Errorf("it has no %s (tag %d)", required.name, required.tag)
+		}
+	}
+	source, err := isSource(h)
+	if err != nil {
+		return err
+	}
+	if p.Arch = p.BuildArch; source {
+		p.Arch = "src"
+	}
+	p.Epoch = uint32(h.Ints(TagEpoch).At(0))
+	p.Summary, p.Description, p.URL = h.Text(TagSummary), h.Text(TagDescription), h.Text(TagURL)
+	p.License, p.Vendor, p.Group = h.Text(TagLicense), h.Text(TagVendor), h.Text(TagGroup)
+	p.Packager, p.BuildHost, p.SourceRPM = h.Text(TagPackager), h.Text(TagBuildHost), h.Text(TagSourceRPM)
+	p.BuildTime = time.Unix(int64(h.Ints(TagBuildTime).At(0)), 0).UTC()
+	p.InstalledSize = firstInt(h.Ints(TagLongSize), h.Ints(TagSize))
+	p.ArchiveSize = firstInt(p.signature.Ints(SigLongArchiveSize), p.signature.Ints(SigPayloadSize), h.Ints(TagArchiveSize))
+	p.PayloadFormat, p.PayloadCompressor = h.Text(TagPayloadFormat), h.Text(TagPayloadCompressor)
+	for _, tag := range signatureTags {
+		p.Signed = p.Signed || p.signature.Has(tag)
+	}
+	return p.checkLists()
+}
+
+// isSource tells a source package as rpm does: it has no tag that names the
+// source package it came from. Where neither tag is there, as in packages older
+// than both, its files have no directory (rpm: headerIsSourceHeuristic).
+func isSource(h *Header) (bool, error) {
+	fromSource, source := h.Has(TagSourceRPM), h.Has(TagSourcePackage)
+	switch {
+	case fromSource && source:
+		return false, errors.New("it claims to be a source package and to be built from one")
+	case fromSource || source:
+		return source, nil
+	}
+	return h.Count(TagDirNames) == 1 && h.Text(TagDirNames) == "", nil
+}
+
+func firstInt(candidates ...Ints) uint64 {
+	for _, c := range candidates {
+		if c.Len() > 0 {
+			return c.At(0)
+		}
+	}
+	return 0
+}
+
+// Header is the main header: the one that signatures and digests cover.
+func (p *Package) Header() *Header { return p.header }
+
+// SignatureHeader is the header in front of the main one. Nothing protects it.
+func (p *Package) SignatureHeader() *Header { return p.signature }
+
+// Source says whether it is a source package.
+func (p *Package) Source() bool { return p.Arch == "src" }
+
+// EVR is the package's epoch (empty when 0), version and release.
+func (p *Package) EVR() EVR {
+	e := EVR{Version: p.Version, Release: p.Release}
+	if p.Epoch != 0 {
+		e.Epoch = strconv.FormatUint(uint64(p.Epoch), 10)
+	}
+	return e
+}
+
+// NEVRA is name-[epoch:]version-release.arch.
+func (p *Package) NEVRA() string { return p.Name + "-" + p.EVR().String() + "." + p.Arch }
+
+// FileName is what a package's file is called: name-version-release.arch.rpm.
+// Whoever makes a path of it checks it first: the parts can hold anything.
+func (p *Package) FileName() string {
+	return p.Name + "-" + p.Version + "-" + p.Release + "." + p.Arch + ".rpm"
+}
+
+// Change is one entry of a package's changelog.
+type Change struct {
+	Time   int64 // seconds since 1970
+	Author string
+	Text   string
+}
+
+// Changelog iterates over the changes, the newest first.
+func (p *Package) Changelog() iter.Seq[Change] {
+	return func(yield func(Change) bool) {
+		times := p.header.Ints(TagChangelogTime)
+		authors, texts := p.header.cursor(TagChangelogName), p.header.cursor(TagChangelogText)
+		for i := range times.Len() {
+			c := Change{Time: int64(times.At(i))}
+			c.Author, _ = authors.next()
+			c.Text, _ = texts.next()
+			if !yield(c) {
+				return
+			}
+		}
+	}
+}
+
+// window reads parts of a file, most of them from its first bytes at once.
+type window struct {
+	r     io.ReaderAt
+	size  int64
+	first []byte
+}
+
+// bytes returns n bytes at off, or an error when the file is too short: so no
+// more is ever allocated than the file has.
+func (w *window) bytes(off, n int64) ([]byte, error) {
+	if off < 0 || n < 0 || off > w.size || n > w.size-off {
+		return nil, fmt.Errorf("%w: %d bytes at %d, the file has %d", io.ErrUnexpectedEOF, n, off, w.size)
+	}
+	if w.first == nil {
+		w.first = make([]byte, min(w.size, firstRead))
+		if _, err := io.ReadFull(io.NewSectionReader(w.r, 0, w.size), w.first); err != nil {
+			return nil, err
+		}
+	}
+	if off+n <= int64(len(w.first)) {
+		return w.first[off : off+n], nil
+	}
+	b := make([]byte, n)
+	if _, err := io.ReadFull(io.NewSectionReader(w.r, off, n), b); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// header reads the header at off and returns where it ends.
+func (w *window) header(off int64, region Tag) (*Header, int64, error) {
+	intro, err := w.bytes(off, introSize)
+	if err != nil {
+		return nil, 0, err
+	}
+	length, err := headerLength(intro, region)
+	if err != nil {
+		return nil, 0, err
+	}
+	blob, err := w.bytes(off, length)
+	if err != nil {
+		return nil, 0, err
+	}
+	h, err := parseHeader(string(blob), region)
+	return h, off + length, err
+}

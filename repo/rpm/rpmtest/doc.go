@@ -1,0 +1,3 @@
+// Package rpmtest makes RPM packages for tests: varied ones with the real
+// rpmbuild, and malformed, hostile or merely numerous ones byte by byte.
+package rpmtest
