@@ -1,0 +1,75 @@
+package rpmmd
+
+import (
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/ohpc-build/ohpc-build/repo/rpm"
+)
+
+// Entry is one package and its place in the repository.
+type Entry struct {
+	Package  *rpm.Package
+	Location string // slash-separated path of the file, relative to the repository's root
+	SHA256   string // digest of the file, hexadecimal; it is the package's identity in the metadata
+
+	// FileTime is what the metadata give as the file's time. The zero value
+	// stands for the package's build time, which does not change when the
+	// file is copied.
+	FileTime time.Time
+}
+
+func (e Entry) check() error {
+	if !fs.ValidPath(e.Location) || e.Location == "." || strings.ContainsAny(e.Location, "\\:?#") || !printable(e.Location) {
+		return fmt.Errorf("%q is no safe location for a package in a repository", e.Location)
+	}
+	if b, err := hex.DecodeString(e.SHA256); err != nil || len(b) != 32 {
+		return fmt.Errorf("package %s: %q is not a SHA-256 digest", e.Location, e.SHA256)
+	}
+	return nil
+}
+
+func (e Entry) fileTime() time.Time {
+	if e.FileTime.IsZero() {
+		return e.Package.BuildTime
+	}
+	return e.FileTime
+}
+
+func printable(s string) bool {
+	for _, r := range s {
+		if r < ' ' || r == 0x7f || r == '\uFFFD' {
+			return false
+		}
+	}
+	return true
+}
+
+// Options say how metadata are written. The zero value is right for most.
+type Options struct {
+	// Revision and Time are written into repomd.xml; when empty or zero, the
+	// time of the newest package's build is.
+	Revision string
+	Time     time.Time
+
+	Compression Compression
+
+	// Changes is how many of a package's newest changelog entries are
+	// written: 0 stands for ten, as in createrepo_c, a negative number for all.
+	Changes int
+}
+
+const defaultChanges = 10
+
+// Compression is how data files are compressed.
+type Compression string
+
+// Gzip can be read by every client. Zstd is smaller and faster, and EL 7 and
+// older cannot read it.
+const (
+	Gzip Compression = "gz"
+	Zstd Compression = "zst"
+)

@@ -1,0 +1,273 @@
+package rpmmd
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/ohpc-build/ohpc-build/repo/rpm"
+)
+
+// Fragments are one package's elements in the three data files.
+type Fragments struct {
+	Primary, Filelists, Other []byte
+}
+
+// Reset empties the fragments and keeps their memory.
+func (f *Fragments) Reset() {
+	f.Primary, f.Filelists, f.Other = f.Primary[:0], f.Filelists[:0], f.Other[:0]
+}
+
+// Append renders a package and appends its elements, with changes of its
+// newest changelog entries (see Options). It fails when a name, a version, a
+// dependency or a path has a character that XML cannot hold, or a dependency's
+// epoch is no number: no client could rely on such metadata.
+func (f *Fragments) Append(e Entry, changes int) error {
+	if err := e.check(); err != nil {
+		return err
+	}
+	primary, filelists, other := xml{b: f.Primary}, xml{b: f.Filelists}, xml{b: f.Other}
+	primary.primary(e)
+	filelists.head(e)
+	filelists.files(e.Package, false)
+	filelists.raw("</package>\n")
+	other.head(e)
+	other.changelog(e.Package, changes)
+	other.raw("</package>\n")
+	if err := cmp.Or(primary.err, filelists.err, other.err); err != nil {
+		return fmt.Errorf("package %s: %w", e.Location, err)
+	}
+	f.Primary, f.Filelists, f.Other = primary.b, filelists.b, other.b
+	return nil
+}
+
+func (x *xml) primary(e Entry) {
+	p := e.Package
+	x.raw("<package type=\"rpm\">\n  <name>")
+	x.name(p.Name)
+	x.raw("</name>\n  <arch>")
+	x.name(p.Arch)
+	x.raw("</arch>\n  ")
+	x.version(p)
+	x.raw("\n  <checksum type=\"sha256\" pkgid=\"YES\">")
+	x.raw(e.SHA256)
+	x.raw("</checksum>\n  <summary>")
+	x.prose(p.Summary)
+	x.raw("</summary>\n  <description>")
+	x.prose(p.Description)
+	x.raw("</description>\n  <packager>")
+	x.prose(p.Packager)
+	x.raw("</packager>\n  <url>")
+	x.prose(p.URL)
+	x.raw("</url>\n  <time file=\"")
+	x.int(e.fileTime().Unix())
+	x.raw("\" build=\"")
+	x.int(p.BuildTime.Unix())
+	x.raw("\"/>\n  <size package=\"")
+	x.int(p.FileSize)
+	x.raw("\" installed=\"")
+	x.uint(p.InstalledSize)
+	x.raw("\" archive=\"")
+	x.uint(p.ArchiveSize)
+	x.raw("\"/>\n  <location")
+	x.attr("href", e.Location)
+	x.raw("/>\n  <format>\n    <rpm:license>")
+	x.prose(p.License)
+	x.raw("</rpm:license>\n    <rpm:vendor>")
+	x.prose(p.Vendor)
+	x.raw("</rpm:vendor>\n    <rpm:group>")
+	x.prose(p.Group)
+	x.raw("</rpm:group>\n    <rpm:buildhost>")
+	x.prose(p.BuildHost)
+	x.raw("</rpm:buildhost>\n    <rpm:sourcerpm>")
+	x.name(p.SourceRPM)
+	x.raw("</rpm:sourcerpm>\n    <rpm:header-range start=\"")
+	x.int(p.HeaderStart)
+	x.raw("\" end=\"")
+	x.int(p.HeaderEnd)
+	x.raw("\"/>\n")
+	strong, optional := requirements(p)
+	x.dependencies("provides", p.Provides())
+	x.dependencies("requires", slices.Values(strong))
+	x.dependencies("conflicts", p.Conflicts())
+	x.dependencies("obsoletes", p.Obsoletes())
+	x.dependencies("suggests", p.Suggests())
+	x.dependencies("enhances", p.Enhances())
+	x.dependencies("recommends", concat(slices.Values(optional), p.Recommends()))
+	x.dependencies("supplements", p.Supplements())
+	x.files(p, true)
+	x.raw("  </format>\n</package>\n")
+}
+
+// head opens a package's element in filelists and other.
+func (x *xml) head(e Entry) {
+	x.raw("<package")
+	x.attr("pkgid", e.SHA256)
+	x.attr("name", e.Package.Name)
+	x.attr("arch", e.Package.Arch)
+	x.raw(">\n  ")
+	x.version(e.Package)
+	x.raw("\n")
+}
+
+func (x *xml) version(p *rpm.Package) {
+	x.raw("<version epoch=\"")
+	x.uint(uint64(p.Epoch))
+	x.raw("\"")
+	x.attr("ver", p.Version)
+	x.attr("rel", p.Release)
+	x.raw("/>")
+}
+
+// dependencies writes a list of them; an empty one is left out.
+func (x *xml) dependencies(kind string, list iter.Seq[rpm.Dependency]) {
+	first := true
+	for d := range list {
+		if first {
+			x.raw("    <rpm:")
+			x.raw(kind)
+			x.raw(">\n")
+			first = false
+		}
+		if d.Name != "" {
+			x.dependency(d, kind == "requires")
+		}
+	}
+	if !first {
+		x.raw("    </rpm:")
+		x.raw(kind)
+		x.raw(">\n")
+	}
+}
+
+func (x *xml) dependency(d rpm.Dependency, required bool) {
+	x.raw("      <rpm:entry")
+	x.attr("name", d.Name)
+	if flags := comparison(d.Flags); flags != "" {
+		evr := d.EVR()
+		if evr.Epoch == "" && strings.Contains(evr.Version, ":") && x.err == nil {
+			x.err = fmt.Errorf("the epoch of %q is no number", d)
+		}
+		x.attr("flags", flags)
+		if d.Version != "" {
+			x.attr("epoch", cmp.Or(evr.Epoch, "0"))
+		}
+		if evr.Version != "" {
+			x.attr("ver", evr.Version)
+		}
+		if evr.Release != "" {
+			x.attr("rel", evr.Release)
+		}
+	}
+	if required && early(d.Flags) {
+		x.attr("pre", "1")
+	}
+	x.raw("/>\n")
+}
+
+// comparison is the metadata's word for a sense. Combinations that mean nothing
+// have none (createrepo_c: cr_flag_to_str).
+func comparison(s rpm.Sense) string {
+	switch s & 0xf {
+	case rpm.Less:
+		return "LT"
+	case rpm.Greater:
+		return "GT"
+	case rpm.Equal:
+		return "EQ"
+	case rpm.Less | rpm.Equal:
+		return "LE"
+	case rpm.Greater | rpm.Equal:
+		return "GE"
+	default:
+		return ""
+	}
+}
+
+// early says that a requirement must be there before the package's scripts run.
+func early(s rpm.Sense) bool { return s&(rpm.PreReq|rpm.ScriptPre|rpm.ScriptPost) != 0 }
+
+// files writes the list of files: all of them, or only the primary ones.
+func (x *xml) files(p *rpm.Package, primary bool) {
+	indent := "  <file"
+	if primary {
+		indent = "    <file"
+	}
+	for f := range p.Files() {
+		path := f.Dir + f.Base
+		if primary && !isPrimary(path) {
+			continue
+		}
+		x.raw(indent)
+		switch {
+		case f.IsDir():
+			x.raw(` type="dir"`)
+		case f.IsGhost():
+			x.raw(` type="ghost"`)
+		}
+		x.raw(">")
+		x.name(path)
+		x.raw("</file>\n")
+	}
+}
+
+// isPrimary says whether clients find a file without loading filelists
+// (createrepo_c: cr_is_primary).
+func isPrimary(path string) bool {
+	return strings.HasPrefix(path, "/etc/") || path == "/usr/lib/sendmail" || strings.Contains(path, "bin/")
+}
+
+// changelog writes the newest entries, the oldest of them first. Clients tell
+// entries apart by their times, so of several with one time the newer ones are
+// moved on by a second each (createrepo_c: cr_package_from_header).
+func (x *xml) changelog(p *rpm.Package, limit int) {
+	if limit == 0 {
+		limit = defaultChanges
+	}
+	var newest []rpm.Change
+	last := int64(0)
+	for c := range p.Changelog() {
+		if limit >= 0 && len(newest) == limit {
+			break
+		}
+		if c.Time == last {
+			for i, t := len(newest)-1, c.Time; i >= 0 && newest[i].Time == t; i, t = i-1, t+1 {
+				newest[i].Time++
+			}
+		} else {
+			last = c.Time
+		}
+		newest = append(newest, c)
+	}
+	for _, c := range slices.Backward(newest) {
+		x.raw("  <changelog")
+		x.proseAttr("author", trimAuthor(c.Author))
+		x.raw(` date="`)
+		x.int(c.Time)
+		x.raw(`">`)
+		x.prose(c.Text)
+		x.raw("</changelog>\n")
+	}
+}
+
+// trimAuthor takes spaces from the end, but never all of it.
+func trimAuthor(s string) string {
+	if t := strings.TrimRight(s, " "); t != "" || s == "" {
+		return t
+	}
+	return s[:1]
+}
+
+func concat[T any](lists ...iter.Seq[T]) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		for _, l := range lists {
+			for v := range l {
+				if !yield(v) {
+					return
+				}
+			}
+		}
+	}
+}
