@@ -1,0 +1,101 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Spec says what to run and in what.
+type Spec struct {
+	Name   string   // for messages and the container's name; letters, digits, dot, dash
+	Layers []string // folders that make the root, the uppermost first; never written to
+	Upper  string   // folder that receives the changes and may hold earlier ones; "" to forget them
+
+	Args     []string
+	Env      []string // PATH is set when it does not set it
+	Cwd      string   // default /
+	UID, GID uint32
+	HostName string
+
+	Mounts       []Mount
+	ReadOnlyRoot bool
+	Network      bool // the host's network; otherwise a loopback device only
+	Privileges   Privileges
+	Limits       Limits
+	Timeout      time.Duration // 0: none
+
+	Stdin          io.Reader // nil: empty
+	Stdout, Stderr io.Writer // nil: discarded
+}
+
+// Mount shows a file or folder of the host at a place in the container.
+type Mount struct {
+	Source, Destination string
+	ReadOnly            bool
+}
+
+// Privileges is what a command may do beyond what its user may.
+type Privileges int
+
+// Either no capability at all, or those that rpm, dnf and zypper need to write
+// other users' files and to change to other users in scriptlets.
+const (
+	None Privileges = iota
+	PackageManager
+)
+
+// Limits hold for all processes of the container together; 0 is no limit.
+type Limits struct {
+	Memory int64   // bytes; swap does not come on top
+	Pids   int64   // processes and threads
+	CPUs   float64 // cores' worth of time
+}
+
+// ErrTimeout says that the command was ended because it ran past Spec.Timeout.
+var ErrTimeout = errors.New("ran past its time limit")
+
+// ExitError says that the command ran and did not succeed.
+type ExitError struct {
+	Code   int // 128 + signal when a signal ended it
+	Limits Limits
+}
+
+func (e *ExitError) Error() string {
+	switch {
+	case e.Code == 128+9 && e.Limits.Memory > 0:
+		return fmt.Sprintf("killed (exit status 137; its memory limit is %d MiB)", e.Limits.Memory>>20)
+	case e.Code > 128:
+		return fmt.Sprintf("ended by signal %d", e.Code-128)
+	}
+	return fmt.Sprintf("exit status %d", e.Code)
+}
+
+// ExitCode is the status with which the command ended.
+func (e *ExitError) ExitCode() int { return e.Code }
+
+// StartError says that the container could not be made, in the runtime's words.
+type StartError struct {
+	Name    string
+	Message string
+}
+
+func (e *StartError) Error() string {
+	return fmt.Sprintf("starting container %s: %s", e.Name, e.Message)
+}
+
+// MissingError says that a program which the sandbox calls is not on the host.
+type MissingError struct{ Program string }
+
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("%s is not installed, containers cannot be run: sudo sh ci/setup-host.sh, or install the package %s", e.Program, packageOf(e.Program))
+}
+
+func packageOf(program string) string {
+	switch program {
+	case "unshare", "mount":
+		return "util-linux"
+	}
+	return program
+}

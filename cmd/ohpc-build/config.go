@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+
+	"github.com/ohpc-build/ohpc-build/recipes/strict"
+)
+
+// defaultConfig is read from the current folder when it is there.
+const defaultConfig = "ohpc-build.yaml"
+
+// defaultURL is where the tree in <out>/repos is to be found by clients. It is
+// a folder of the client's own as long as nobody says where the tree is served.
+const defaultURL = "file:///srv/repos"
+
+// config is ohpc-build.yaml. Every field may be left out; flags override it.
+type config struct {
+	Release       string            `yaml:"release"`       // release train; the repository's folder and the key's name
+	Targets       []string          `yaml:"targets"`       // default: all of the catalogue
+	Architectures []string          `yaml:"architectures"` // default: all of each target
+	Families      map[string]string `yaml:"families"`      // kind → the one to build with; default: all
+	Catalog       string            `yaml:"catalog"`       // folder; default: the embedded catalogue
+	Runtime       string            `yaml:"runtime"`       // OCI runtime; default: runc
+	Repository    struct {
+		URL string `yaml:"url"` // what clients put before /OpenHPC/<release>/<target>
+	} `yaml:"repository"`
+	Mirrors struct {
+		Debian string `yaml:"debian"` // package archive; default: the one that the host's apt uses
+	} `yaml:"mirrors"`
+	Key struct {
+		Name  string `yaml:"name"` // of the signing key that is generated where there is none
+		Email string `yaml:"email"`
+	} `yaml:"key"`
+}
+
+// readConfig reads path, or the default file when path is empty and it exists.
+func readConfig(path string) (*config, error) {
+	c := &config{}
+	explicit := path != ""
+	if !explicit {
+		path = defaultConfig
+	}
+	data, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !explicit:
+	case err != nil:
+		return nil, &statusError{exitUsage, fmt.Errorf("reading the configuration: %w", err)}
+	default:
+		if _, err := strict.Decode(path, data, c); err != nil {
+			return nil, &statusError{exitUsage, err}
+		}
+	}
+	c.setDefaults()
+	if u, err := url.Parse(c.Repository.URL); err != nil || (u.Scheme != "file" && u.Scheme != "http" && u.Scheme != "https") {
+		return nil, usageError("%s: repository.url %q is not a file:, http: or https: URL", path, c.Repository.URL)
+	}
+	return c, nil
+}
+
+func (c *config) setDefaults() {
+	def := func(field *string, value string) {
+		if *field == "" {
+			*field = value
+		}
+	}
+	def(&c.Release, "3")
+	def(&c.Runtime, "runc")
+	def(&c.Repository.URL, defaultURL)
+	def(&c.Key.Name, "OpenHPC "+c.Release+" (built by ohpc-build)")
+	def(&c.Key.Email, "root@localhost")
+}

@@ -1,0 +1,97 @@
+// Command ohpc-build turns a folder of recipes into signed package repositories
+// that are known to install and run on every architecture they claim.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/ohpc-build/ohpc-build/matrix"
+)
+
+// version is set by the Makefile.
+var version = "unknown"
+
+// Exit statuses; documented in docs/guide.md.
+const (
+	exitOK          = 0
+	exitFailed      = 1   // a build or a check failed
+	exitUsage       = 2   // usage, recipe or configuration error
+	exitHost        = 3   // the host lacks something
+	exitInterrupted = 130 // interrupted; the next run resumes
+)
+
+func main() {
+	ctx, stop := interruptible()
+	err := newRoot().ExecuteContext(ctx)
+	status := exitStatus(ctx, err)
+	stop()
+	if err != nil && !errors.Is(err, errReported) {
+		fmt.Fprintln(os.Stderr, "ohpc-build:", err)
+	}
+	os.Exit(status)
+}
+
+var errInterrupted = errors.New("interrupted: what is finished is kept, the next run goes on from there")
+
+// interruptible returns a context that ends at the first interrupt. The second
+// one ends the program at once.
+func interruptible() (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		if _, ok := <-signals; ok {
+			signal.Stop(signals)
+			cancel(errInterrupted)
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		cancel(nil)
+	}
+}
+
+// errReported is returned by a command that has already said what went wrong.
+var errReported = errors.New("reported")
+
+// statusError carries an exit status that the error's type does not tell.
+type statusError struct {
+	status int
+	err    error
+}
+
+func (e *statusError) Error() string { return e.err.Error() }
+func (e *statusError) Unwrap() error { return e.err }
+
+func usageError(format string, args ...any) error {
+	return &statusError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// failed is the end of a command whose report is already printed.
+func failed() error { return &statusError{exitFailed, errReported} }
+
+func exitStatus(ctx context.Context, err error) int {
+	var (
+		status *statusError
+		host   *matrix.HostError
+		usage  *matrix.UsageError
+	)
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(context.Cause(ctx), errInterrupted):
+		return exitInterrupted
+	case errors.As(err, &status):
+		return status.status
+	case errors.As(err, &host):
+		return exitHost
+	case errors.As(err, &usage):
+		return exitUsage
+	}
+	return exitFailed
+}
