@@ -103,7 +103,7 @@ func ReadFile(fsys fs.FS, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer io.Closer(f).Close()
 	fi, err := f.Stat()
 	if err != nil {
 		return nil, err

@@ -25,6 +25,13 @@ var (
 
 // check finds what is wrong between files, once each is readable by itself.
 func (l *loader) check() {
+	l.checkText(l.catalog, "url", l.catalog.URL, false)
+	if !packageName.MatchString(l.catalog.Version) || strings.Contains(l.catalog.Version, "-") {
+		l.failIn(l.catalog, "version", "", "%q is not the version of a package", l.catalog.Version)
+	}
+	if !packageName.MatchString(l.catalog.Release) {
+		l.failIn(l.catalog, "release", "", "%q cannot name a release", l.catalog.Release)
+	}
 	l.checkDefines(l.catalog, "defines", l.catalog.Defines)
 	l.checkFamilies()
 	l.checkTargets()
@@ -307,6 +314,8 @@ func (l *loader) checkMeta(r *recipes.Recipe) {
 	if r.Noarch == "" {
 		r.Noarch = recipes.AnyArch
 	}
+	l.checkText(r, "summary", r.Summary, false)
+	l.checkText(r, "description", r.Description, true)
 	named := recipes.Placeholders(r.Name)
 	for _, family := range slices.Sorted(maps.Keys(r.Families)) {
 		if !slices.Contains(named, family) {
@@ -326,6 +335,21 @@ func (l *loader) checkMeta(r *recipes.Recipe) {
 			l.failIn(r, at, "", "%s is required twice", req)
 		}
 		seen[req] = true
+	}
+}
+
+// checkText refuses what rpm would take for more than text in a generated spec.
+func (l *loader) checkText(v any, at, text string, multiline bool) {
+	if !multiline && strings.ContainsRune(strings.TrimSpace(text), '\n') {
+		l.failIn(v, at, "", "%s must be a single line", at)
+	}
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(strings.TrimSpace(line), "%") {
+			l.failIn(v, at, "rpm would take it for a section", "no line of %s may begin with %%", at)
+		}
+	}
+	if strings.ContainsRune(text, 0) {
+		l.failIn(v, at, "", "%s holds a zero byte", at)
 	}
 }
 

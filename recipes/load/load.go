@@ -34,7 +34,7 @@ func Dir(dir string) (*recipes.Catalog, error) {
 	}
 	c, err := load(root.FS(), dir)
 	if err != nil {
-		root.Close()
+		_ = root.Close()
 		return nil, err
 	}
 	return c, nil

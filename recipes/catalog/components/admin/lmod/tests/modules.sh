@@ -32,7 +32,11 @@ if module load no-such-module 2>/dev/null; then
 fi
 set -u
 
-if command -v tcsh >/dev/null; then
-    env -u MODULEPATH tcsh -f -c "source /etc/profile.d/ohpc-lmod.csh; module use $folder; module load probe; test \$PROBE = loaded"
-    echo "tcsh loads modules as well"
-fi
+# tcsh knows an alias only on the lines after it.
+cat > "$folder/probe.csh" <<END
+source /etc/profile.d/ohpc-lmod.csh
+module use $folder
+module load probe
+echo "in tcsh the probe is \$PROBE, MODULEPATH is \$MODULEPATH"
+END
+env -u MODULEPATH tcsh -f "$folder/probe.csh" | grep 'the probe is loaded.*/opt/ohpc/pub/modulefiles'

@@ -7,7 +7,9 @@ module load hwloc
 command -v lstopo-no-graphics
 lstopo-no-graphics --version | grep -F "$(basename "$(readlink -f /opt/ohpc/pub/modulefiles/hwloc/*)")"
 
-lstopo-no-graphics --of console | tee /dev/stderr | grep -q '^Machine'
+topology=$(lstopo-no-graphics --of console)
+echo "$topology"
+grep -q '^Machine' <<< "$topology"
 
 found=$(hwloc-calc --number-of pu machine:0)
 expected=$(nproc --all)
