@@ -35,10 +35,16 @@ var ErrNoDigest = errors.New("no digest covers the payload")
 // or its signatures are removed. r is the file that the package was read from.
 func (p *Package) ContentDigest(ctx context.Context, r io.ReaderAt) (string, error) {
 	h := sha256.New()
-	if err := p.copyContent(ctx, r, []io.Writer{h}, nil); err != nil {
+	if err := p.CopyContent(ctx, r, h); err != nil {
 		return "", err
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// CopyContent writes what the content digest covers to w: the main header, as
+// it was parsed, and the payload from r.
+func (p *Package) CopyContent(ctx context.Context, r io.ReaderAt, w io.Writer) error {
+	return p.copyContent(ctx, r, []io.Writer{w}, nil)
 }
 
 // VerifyDigests compares the file's bytes with every digest and size that the
@@ -87,13 +93,9 @@ func (p *Package) VerifyDigests(ctx context.Context, r io.ReaderAt, also ...io.W
 // HeaderDigest is the digest of the main header's bytes.
 func (p *Package) HeaderDigest(algorithm crypto.Hash) []byte {
 	h := algorithm.New()
-	p.WriteHeader(h)
+	_, _ = p.header.WriteTo(h) // a hash never fails
 	return h.Sum(nil)
 }
-
-// WriteHeader writes the main header's bytes, as header signatures cover them,
-// to a hash, which never fails.
-func (p *Package) WriteHeader(h hash.Hash) { _, _ = io.WriteString(h, p.header.blob) }
 
 // verifyHeader checks what needs no more than the headers.
 func (p *Package) verifyHeader() error {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"slices"
 	"strings"
@@ -234,8 +235,12 @@ func (h *Header) Binary(tag Tag) []byte {
 	return []byte(h.from(e)[:e.count])
 }
 
-// Len is the header's length in the file in bytes.
-func (h *Header) Len() int { return len(h.blob) }
+// WriteTo writes the header's bytes as they are in the file and as signatures
+// cover them.
+func (h *Header) WriteTo(w io.Writer) (int64, error) {
+	n, err := io.WriteString(w, h.blob)
+	return int64(n), err
+}
 
 // Ints is a list of big-endian integers where they lie in a header.
 type Ints struct {

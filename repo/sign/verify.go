@@ -1,0 +1,190 @@
+package sign
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
+	pgperrors "github.com/ProtonMail/go-crypto/openpgp/errors"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+
+	"github.com/ohpc-build/ohpc-build/repo/rpm"
+)
+
+// Keyring holds the public keys that are trusted.
+type Keyring struct {
+	entities openpgp.EntityList
+}
+
+// What a caller may want to tell apart.
+var (
+	// ErrUnsigned says that a package has no signature at all.
+	ErrUnsigned = errors.New("it is not signed")
+	// ErrUnknownKey says that a signature was made by a key that is not in the keyring.
+	ErrUnknownKey = errors.New("it is signed by a key that is not trusted")
+	// ErrBadSignature says that a signature is not right: something was changed,
+	// or it is too weak to say.
+	ErrBadSignature = errors.New("its signature is wrong")
+)
+
+// maxSignature bounds a detached signature, in bytes.
+const maxSignature = 64 << 10
+
+// ReadKeyring reads armored public keys, one or more blocks of them.
+func ReadKeyring(r io.Reader) (*Keyring, error) {
+	entities, err := readArmored(r, openpgp.PublicKeyType)
+	if err != nil {
+		return nil, fmt.Errorf("reading public keys: %w", err)
+	}
+	return &Keyring{entities: entities}, nil
+}
+
+// VerifyPackage verifies the digests and all signatures of the size bytes long
+// package in r. There must be a signature over the header by a key of the
+// keyring, no signature may be wrong or by another key, and the payload must be
+// covered by a signature or by a strong digest in the signed header.
+func (kr *Keyring) VerifyPackage(ctx context.Context, r io.ReaderAt, size int64) (*rpm.Package, error) {
+	p, err := rpm.Read(r, size)
+	if err != nil {
+		return nil, err
+	}
+	if err := kr.verify(ctx, p, r); err != nil {
+		return nil, fmt.Errorf("package %s: %w", p.NEVRA(), err)
+	}
+	return p, nil
+}
+
+// VerifyPackageFile is VerifyPackage for the package at path.
+func (kr *Keyring) VerifyPackageFile(ctx context.Context, path string) (*rpm.Package, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("verifying a package: %w", err)
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("verifying a package: %w", err)
+	}
+	p, err := kr.VerifyPackage(ctx, f, fi.Size())
+	if err != nil {
+		return nil, fmt.Errorf("verifying %s: %w", path, err)
+	}
+	return p, nil
+}
+
+func (kr *Keyring) verify(ctx context.Context, p *rpm.Package, r io.ReaderAt) error {
+	signatures := p.Signatures()
+	if len(signatures) == 0 {
+		return ErrUnsigned
+	}
+	var header bytes.Buffer
+	if _, err := p.Header().WriteTo(&header); err != nil {
+		return err
+	}
+	signedHeader, covered := false, strongPayloadDigest(p)
+	var also []io.Writer
+	var follow []follower
+	for _, s := range signatures {
+		if s.HeaderOnly {
+			if err := kr.check(bytes.NewReader(header.Bytes()), s.Packet); err != nil {
+				return err
+			}
+			signedHeader = true
+			continue
+		}
+		// The content is read once; each signature over it follows through a pipe.
+		f := kr.follow(s.Packet)
+		defer f.end()
+		also, follow = append(also, f), append(follow, f)
+		covered = true
+	}
+	if !signedHeader {
+		return fmt.Errorf("%w: its header alone is not signed, as clients demand", ErrBadSignature)
+	}
+	if !covered {
+		return fmt.Errorf("%w: nothing strong covers its payload", ErrBadSignature)
+	}
+	err := p.VerifyDigests(ctx, r, also...)
+	for _, f := range follow {
+		f.end()
+		if serr := <-f.result; serr != nil && (err == nil || errors.Is(err, serr)) {
+			err = serr
+		}
+	}
+	return err
+}
+
+// follower verifies a signature of what is written to it. When the signature is
+// refused at once, writing fails with the reason.
+type follower struct {
+	*io.PipeWriter
+	result <-chan error
+}
+
+// end says that the content is complete. It cannot fail.
+func (f follower) end() { _ = f.Close() }
+
+func (kr *Keyring) follow(sig []byte) follower {
+	content, w := io.Pipe()
+	result := make(chan error, 1)
+	go func() {
+		err := kr.check(content, sig)
+		content.CloseWithError(err)
+		result <- err
+	}()
+	return follower{w, result}
+}
+
+// strongPayloadDigest says whether the header names a digest of the payload
+// that nobody can forge (numbers of RFC 9580, section 9.5).
+func strongPayloadDigest(p *rpm.Package) bool {
+	if !p.Header().Has(rpm.TagPayloadDigest) {
+		return false
+	}
+	switch p.Header().Ints(rpm.TagPayloadDigestAlgo).At(0) {
+	case 8, 9, 10, 11: // the SHA-2 family
+		return true
+	}
+	return false
+}
+
+// VerifyDetached verifies an armored signature of message, which is read to its
+// end.
+func (kr *Keyring) VerifyDetached(message, signature io.Reader) error {
+	block, err := armor.Decode(io.LimitReader(signature, maxSignature))
+	if err != nil || block.Type != openpgp.SignatureType {
+		return fmt.Errorf("%w: it is no armored OpenPGP signature", ErrBadSignature)
+	}
+	b, err := io.ReadAll(block.Body)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrBadSignature, err)
+	}
+	return kr.check(message, b)
+}
+
+// check verifies one signature packet over signed, which is read to its end
+// unless the packet itself is refused.
+func (kr *Keyring) check(signed io.Reader, sig []byte) error {
+	strong := []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512}
+	s, signer, err := openpgp.VerifyDetachedSignatureAndHash(kr.entities, signed, bytes.NewReader(sig), strong, nil)
+	switch {
+	case errors.Is(err, pgperrors.ErrUnknownIssuer):
+		return ErrUnknownKey
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrBadSignature, err)
+	case s.SigType != packet.SigTypeBinary:
+		return fmt.Errorf("%w: it is not over a file's bytes", ErrBadSignature)
+	}
+	for _, k := range signer.Subkeys {
+		if s.CheckKeyIdOrFingerprint(k.PublicKey) {
+			return acceptable(k.PublicKey)
+		}
+	}
+	return acceptable(signer.PrimaryKey)
+}
