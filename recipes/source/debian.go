@@ -59,15 +59,15 @@ func (f *Fetcher) fetchFromMirror(ctx context.Context, s recipes.Source, mirror 
 	defer os.RemoveAll(tmp)
 	// An archive forgets versions, but a newer one often has the same upstream
 	// file. The digest decides.
-	var failures []error
+	var failures []string
 	for _, version := range []string{s.Debian.Package + "=" + s.Debian.Version, s.Debian.Package} {
 		if err := lists.download(ctx, version, tmp); err != nil {
-			failures = append(failures, err)
+			failures = append(failures, fmt.Sprintf("%s: %v", version, err))
 			continue
 		}
 		file, err := os.Open(filepath.Join(tmp, filepath.Base(s.Debian.File)))
 		if errors.Is(err, os.ErrNotExist) {
-			failures = append(failures, fmt.Errorf("%s has no file %s, but %s", version, s.Debian.File, listed(tmp)))
+			failures = append(failures, fmt.Sprintf("%s has no file %s, but %s", version, s.Debian.File, listed(tmp)))
 			continue
 		}
 		if err != nil {
@@ -76,7 +76,7 @@ func (f *Fetcher) fetchFromMirror(ctx context.Context, s recipes.Source, mirror 
 		defer file.Close()
 		return f.keep(ctx, s, mirror, want, file)
 	}
-	return "", errors.Join(failures...)
+	return "", errors.New(strings.Join(failures, "; "))
 }
 
 func listed(dir string) string {
@@ -243,7 +243,7 @@ func apt(ctx context.Context, dir, name string, args ...string) ([]byte, error) 
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case err != nil:
-		return nil, fmt.Errorf("%s: %w", complaint(complaints.String()), err)
+		return nil, fmt.Errorf("%s (%w)", complaint(complaints.String()), err)
 	}
 	return out.Bytes(), nil
 }

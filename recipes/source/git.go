@@ -117,7 +117,7 @@ func (f *Fetcher) openRepository(ctx context.Context, g recipes.Git) (*git.Repos
 		if err != nil {
 			return nil, nil, err
 		}
-		defer root.Close()
+		defer io.Closer(root).Close()
 		repository, err := git.PlainOpen(root.Name())
 		if err != nil {
 			return nil, nil, fmt.Errorf("opening the repository: %w", err)
