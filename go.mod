@@ -1,6 +1,6 @@
 module github.com/ohpc-build/ohpc-build
 
-go 1.26.0
+go 1.26.6
 
 require (
 	github.com/ProtonMail/go-crypto v1.5.2
