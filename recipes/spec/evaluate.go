@@ -1,0 +1,252 @@
+package spec
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ohpc-build/ohpc-build/internal/store"
+)
+
+// Runner runs a command in a fresh container of the target's image: as an
+// ordinary user, without a network, with a read-only root. The folder dir of the
+// host is mounted read-write, at a place of the runner's choice, and is the
+// command's current folder. The error is nil even when the command fails; it is
+// for what kept the container from running, or ended it.
+type Runner interface {
+	Run(ctx context.Context, dir string, args []string) error
+}
+
+// Image is what a runner's containers are made of.
+type Image struct {
+	Digest store.Digest
+	Arch   string // rpm's name of its architecture
+}
+
+// Query is one spec to be read for one architecture with some defines.
+type Query struct {
+	Path    string // how people know the spec; does not change the answer
+	Spec    File
+	Sources []File // lie in _sourcedir: what the spec includes, and patches
+	Defines []Define
+	Arch    string
+}
+
+// File is an object of the store under a name.
+type File struct {
+	Name   string       `json:"name"`
+	Digest store.Digest `json:"digest"`
+}
+
+// Define is a macro.
+type Define struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Answer is what came of a query: either a result or an error, which is a
+// *[ParseError] or a *[SkipError].
+type Answer struct {
+	Result *Result
+	Err    error
+}
+
+// ParseError says that rpm cannot read a spec.
+type ParseError struct {
+	File     string   `json:"-"`              // the query's path
+	Line     int      `json:"line,omitempty"` // 0 when rpm names none; may be one of an included file
+	Messages []string `json:"messages"`       // rpm's own words
+}
+
+func (e *ParseError) Error() string {
+	place := e.File
+	if e.Line > 0 {
+		place = fmt.Sprintf("%s:%d", e.File, e.Line)
+	}
+	return place + ": " + strings.Join(e.Messages, "; ")
+}
+
+// SkipError says that a spec is not for an architecture. It is no failure.
+type SkipError struct {
+	File   string
+	Arch   string
+	Reason string
+}
+
+func (e *SkipError) Error() string {
+	return fmt.Sprintf("%s is not for %s: %s", e.File, e.Arch, e.Reason)
+}
+
+// Evaluator answers queries for one image.
+type Evaluator struct {
+	store  *store.Store
+	runner Runner
+	image  Image
+}
+
+// New returns an evaluator that keeps answers in st.
+func New(st *store.Store, runner Runner, image Image) *Evaluator {
+	return &Evaluator{store: st, runner: runner, image: image}
+}
+
+// format is part of every answer's key and grows when answers change their form
+// or the way they are obtained.
+const format = 1
+
+// recordKind is where answers are kept in the store.
+const recordKind = "spec"
+
+// perContainer bounds the queries that share one container, and with it what is
+// lost when one of them brings it down.
+const perContainer = 64
+
+// Evaluate answers queries, in their order. The error is for what kept rpmspec
+// from being asked; what is wrong with a spec is in its answer.
+func (e *Evaluator) Evaluate(ctx context.Context, queries []Query) ([]Answer, error) {
+	answers := make([]Answer, len(queries))
+	var open []int
+	for i, q := range queries {
+		if err := q.check(); err != nil {
+			return nil, err
+		}
+		if a, ok := e.recall(q); ok {
+			answers[i] = a
+		} else {
+			open = append(open, i)
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for share := range slices.Chunk(open, batch(len(open))) {
+		group.Go(func() error { return e.ask(ctx, queries, share, answers) })
+	}
+	if err := group.Wait(); err != nil {
+		return nil, fmt.Errorf("evaluating specs: %w", err)
+	}
+	return answers, nil
+}
+
+// batch spreads n queries over as many containers as can run side by side.
+func batch(n int) int {
+	processors := runtime.GOMAXPROCS(0)
+	return max(1, min(perContainer, (n+processors-1)/processors))
+}
+
+// ask answers the queries of one container and remembers the answers.
+func (e *Evaluator) ask(ctx context.Context, queries []Query, share []int, answers []Answer) error {
+	chosen := make([]Query, len(share))
+	for i, n := range share {
+		chosen[i] = queries[n]
+	}
+	outcomes, err := e.run(ctx, chosen)
+	if err != nil {
+		return err
+	}
+	for i, n := range share {
+		// A spec that brings its container down takes its neighbours along:
+		// ask those that have no answer again, one by one.
+		if outcomes[i] == nil && len(share) > 1 {
+			if err := e.ask(ctx, queries, share[i:i+1], answers); err != nil {
+				return err
+			}
+			continue
+		}
+		if outcomes[i] == nil {
+			answers[n] = Answer{Err: &ParseError{File: chosen[i].Path, Messages: []string{"rpmspec was ended before it had an answer"}}}
+			continue
+		}
+		answers[n] = e.answer(chosen[i], outcomes[i])
+		if outcomes[i].timeout {
+			continue // the machine may only have been busy
+		}
+		if err := e.remember(chosen[i], answers[n]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// key stands for everything that an answer depends on.
+func (e *Evaluator) key(q Query) (string, error) {
+	sources := slices.Clone(q.Sources)
+	slices.SortFunc(sources, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
+	parts, err := json.Marshal(struct {
+		Format  int          `json:"format"`
+		Image   store.Digest `json:"image"`
+		Host    string       `json:"host"`
+		Arch    string       `json:"arch"`
+		Spec    File         `json:"spec"`
+		Sources []File       `json:"sources"`
+		Defines []Define     `json:"defines"`
+	}{format, e.image.Digest, e.image.Arch, q.Arch, q.Spec, sources, q.Defines})
+	if err != nil {
+		return "", err
+	}
+	return store.Of(parts).Hex(), nil
+}
+
+// kept is an answer in the store.
+type kept struct {
+	Result *Result     `json:"result,omitempty"`
+	Parse  *ParseError `json:"parse,omitempty"`
+	Skip   string      `json:"skip,omitempty"`
+}
+
+// recall looks for an answer. A damaged one counts as none.
+func (e *Evaluator) recall(q Query) (Answer, bool) {
+	key, err := e.key(q)
+	if err != nil {
+		return Answer{}, false
+	}
+	var k kept
+	if err := e.store.Record(recordKind, key, &k); err != nil {
+		return Answer{}, false
+	}
+	switch {
+	case k.Parse != nil:
+		k.Parse.File = q.Path
+		return Answer{Err: k.Parse}, true
+	case k.Skip != "":
+		return Answer{Err: &SkipError{File: q.Path, Arch: q.Arch, Reason: k.Skip}}, true
+	default:
+		return Answer{Result: k.Result}, k.Result != nil
+	}
+}
+
+func (e *Evaluator) remember(q Query, a Answer) error {
+	key, err := e.key(q)
+	if err != nil {
+		return err
+	}
+	k := kept{Result: a.Result}
+	var skip *SkipError
+	if !errors.As(a.Err, &k.Parse) && errors.As(a.Err, &skip) {
+		k.Skip = skip.Reason
+	}
+	return e.store.PutRecord(recordKind, key, k)
+}
+
+// check refuses names that would lead out of the folder that is made of them.
+func (q Query) check() error {
+	for _, f := range append([]File{q.Spec}, q.Sources...) {
+		if f.Name == "" || f.Name == "." || f.Name == ".." || filepath.Base(f.Name) != f.Name {
+			return fmt.Errorf("evaluating %s: %q is not a file name", q.Path, f.Name)
+		}
+	}
+	for _, d := range q.Defines {
+		if d.Name == "" || strings.ContainsAny(d.Name, " \t\n(%{") || strings.ContainsRune(d.Value, 0) {
+			return fmt.Errorf("evaluating %s: %q is not a macro that can be defined", q.Path, d.Name)
+		}
+	}
+	if q.Arch == "" || strings.ContainsAny(q.Arch, " -/\x00\n") {
+		return fmt.Errorf("evaluating %s: %q is not an architecture", q.Path, q.Arch)
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package spec
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ohpc-build/ohpc-build/recipes/spec/headers"
+)
+
+// Result is what a spec would build.
+type Result struct {
+	// Source is the source package: what it requires is what building takes.
+	Source headers.Header `json:"source"`
+	// Packages are those that rpm would really write.
+	Packages []headers.Header `json:"packages"`
+	Warnings []string         `json:"warnings,omitempty"` // rpm's own words
+}
+
+// answer makes sense of what rpmspec said.
+func (e *Evaluator) answer(q Query, o *outcome) Answer {
+	if o.timeout {
+		return Answer{Err: &ParseError{File: q.Path, Messages: []string{"rpmspec did not come to an end within a minute"}}}
+	}
+	for _, out := range []output{o.packages, o.source} {
+		if out.status != 0 {
+			return Answer{Err: failure(q, out.errout)}
+		}
+	}
+	sources, err := headers.Parse(o.source.out)
+	if err == nil && len(sources) != 1 {
+		err = fmt.Errorf("it describes %d source packages instead of one", len(sources))
+	}
+	if err != nil {
+		return unreadable(q, err)
+	}
+	// rpmspec leaves these two to rpmbuild (rpm: checkForValidArchitectures).
+	source := sources[0]
+	switch {
+	case len(source.ExclusiveArch) > 0 && !slices.Contains(source.ExclusiveArch, q.Arch):
+		return Answer{Err: &SkipError{File: q.Path, Arch: q.Arch, Reason: "ExclusiveArch: " + strings.Join(source.ExclusiveArch, " ")}}
+	case slices.Contains(source.ExcludeArch, q.Arch):
+		return Answer{Err: &SkipError{File: q.Path, Arch: q.Arch, Reason: "ExcludeArch: " + strings.Join(source.ExcludeArch, " ")}}
+	}
+	built, err := headers.Parse(o.packages.out)
+	if err != nil {
+		return unreadable(q, err)
+	}
+	return Answer{Result: &Result{Source: source, Packages: built, Warnings: complaints(o.packages.errout, "warning: ")}}
+}
+
+func unreadable(q Query, err error) Answer {
+	return Answer{Err: &ParseError{File: q.Path, Messages: []string{"what rpmspec says about it cannot be read: " + err.Error()}}}
+}
+
+var (
+	errorLine   = regexp.MustCompile(`^(?:\S*: )?line (\d+): `)
+	noArch      = "No compatible architectures found for build"
+	queryFailed = regexp.MustCompile(`^query of specfile .* failed, can't parse$`)
+)
+
+// failure finds rpm's own words among what a spec's commands printed.
+func failure(q Query, errout string) error {
+	e := &ParseError{File: q.Path}
+	for _, message := range complaints(errout, "error: ") {
+		if message == noArch {
+			return &SkipError{File: q.Path, Arch: q.Arch, Reason: noArch}
+		}
+		if queryFailed.MatchString(message) {
+			continue
+		}
+		if m := errorLine.FindStringSubmatch(message); m != nil {
+			if n, err := strconv.Atoi(m[1]); err == nil && e.Line == 0 {
+				e.Line = n
+				message = message[len(m[0]):]
+			}
+		}
+		e.Messages = append(e.Messages, message)
+	}
+	if len(e.Messages) == 0 {
+		e.Messages = []string{"rpmspec failed and does not say why"}
+	}
+	return e
+}
+
+// complaints are the lines with a prefix, once each and not too many.
+func complaints(errout, prefix string) []string {
+	var lines []string
+	for line := range strings.Lines(errout) {
+		text, ok := strings.CutPrefix(strings.TrimSpace(line), prefix)
+		if ok && !slices.Contains(lines, text) && len(lines) < 20 {
+			lines = append(lines, text)
+		}
+	}
+	return lines
+}
