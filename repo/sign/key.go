@@ -213,8 +213,10 @@ func (k *Key) PublicKey() []byte { return bytes.Clone(k.public) }
 func (k *Key) Keyring() *Keyring { return &Keyring{entities: openpgp.EntityList{k.entity}} }
 
 // Fingerprint names the key, 40 upper-case hexadecimal digits.
-func (k *Key) Fingerprint() string {
-	return strings.ToUpper(hex.EncodeToString(k.entity.PrimaryKey.Fingerprint))
+func (k *Key) Fingerprint() string { return fingerprint(k.entity) }
+
+func fingerprint(e *openpgp.Entity) string {
+	return strings.ToUpper(hex.EncodeToString(e.PrimaryKey.Fingerprint))
 }
 
 // UserID is whom the key says it belongs to.

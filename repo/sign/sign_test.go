@@ -310,6 +310,7 @@ func TestKeyFiles(t *testing.T) {
 
 	both, err := sign.ReadKeyring(bytes.NewReader(append(key.PublicKey(), other.PublicKey()...)))
 	require.NoError(t, err)
+	require.Equal(t, []string{key.Fingerprint(), other.Fingerprint()}, both.Fingerprints())
 	for _, k := range []*sign.Key{key, other} {
 		p := signBytes(t, k, b, signed)
 		_, err := both.VerifyPackage(t.Context(), bytes.NewReader(p), int64(len(p)))

@@ -45,6 +45,16 @@ func ReadKeyring(r io.Reader) (*Keyring, error) {
 	return &Keyring{entities: entities}, nil
 }
 
+// Fingerprints name the keys, 40 upper-case hexadecimal digits each, in the
+// keyring's order.
+func (kr *Keyring) Fingerprints() []string {
+	var all []string
+	for _, e := range kr.entities {
+		all = append(all, fingerprint(e))
+	}
+	return all
+}
+
 // VerifyPackage verifies the digests and all signatures of the size bytes long
 // package in r. There must be a signature over the header by a key of the
 // keyring, no signature may be wrong or by another key, and the payload must be

@@ -1,0 +1,264 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/ohpc-build/ohpc-build/repo/rpm"
+	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
+	"github.com/ohpc-build/ohpc-build/repo/sign"
+)
+
+// maxProblems is how many findings Verify reports before it stops looking.
+const maxProblems = 20
+
+// Verify reads everything of a snapshot again: the signature of repomd.xml, the
+// public keys beside it, the data files' sizes and digests, each package's
+// digest, signatures and place in the metadata, and that nothing else is there.
+// The error joins all that is wrong, each naming its file. Only the .repo file
+// says nothing of itself and is not verified.
+func Verify(ctx context.Context, dir string, trusted *sign.Keyring) error {
+	v := &verifier{ctx: ctx, dir: dir, trusted: trusted, expected: map[string]bool{RepoFileName: true}, ids: map[string]bool{}}
+	md, err := v.repomd()
+	if err != nil {
+		return fmt.Errorf("verifying %s: %w", dir, err) // nothing below it can be believed
+	}
+	v.keys()
+	v.packages(md)
+	v.lists(md)
+	v.strangers()
+	if err := errors.Join(v.problems...); err != nil {
+		return fmt.Errorf("verifying %s: %w", dir, err)
+	}
+	return ctx.Err()
+}
+
+type verifier struct {
+	ctx      context.Context //nolint:containedctx // lives as long as one call
+	dir      string
+	trusted  *sign.Keyring
+	expected map[string]bool // slash-separated paths of all files that belong there
+	ids      map[string]bool // digests of the packages in primary
+	problems []error
+}
+
+func (v *verifier) problem(name string, err error) {
+	if len(v.problems) < maxProblems {
+		v.problems = append(v.problems, fmt.Errorf("%s: %w", name, err))
+	}
+}
+
+// repomd verifies repomd.xml and its signature.
+func (v *verifier) repomd() (*rpmmd.Repomd, error) {
+	doc, err := v.small(rpmmd.RepomdFile)
+	if err != nil {
+		return nil, err
+	}
+	signature, err := v.small(rpmmd.RepomdFile + ".asc")
+	if err != nil {
+		return nil, err
+	}
+	if err := v.trusted.VerifyDetached(bytes.NewReader(doc), bytes.NewReader(signature)); err != nil {
+		return nil, fmt.Errorf("%s: %w", rpmmd.RepomdFile, err)
+	}
+	md, err := rpmmd.ParseRepomd(bytes.NewReader(doc))
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range md.Data {
+		v.expected[d.Location] = true
+	}
+	return md, nil
+}
+
+// keys verifies that the public keys which clients are offered are trusted ones.
+func (v *verifier) keys() {
+	offered := []string{rpmmd.RepomdFile + ".key"}
+	found, err := filepath.Glob(filepath.Join(v.dir, keyFilePrefix+"*"))
+	if err != nil {
+		v.problem(".", err)
+	}
+	for _, name := range found {
+		offered = append(offered, filepath.Base(name))
+	}
+	for _, name := range offered {
+		b, err := v.small(name)
+		if err != nil {
+			v.problem(name, err)
+			continue
+		}
+		keyring, err := sign.ReadKeyring(bytes.NewReader(b))
+		if err != nil {
+			v.problem(name, err)
+			continue
+		}
+		for _, fingerprint := range keyring.Fingerprints() {
+			if !slices.Contains(v.trusted.Fingerprints(), fingerprint) {
+				v.problem(name, fmt.Errorf("it offers key %s, which is not trusted", fingerprint))
+			}
+		}
+	}
+}
+
+// small reads a file of at most a few megabytes that belongs to the repository.
+func (v *verifier) small(name string) ([]byte, error) {
+	const limit = 4 << 20
+	v.expected[name] = true
+	path := filepath.Join(v.dir, name)
+	fi, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !fi.Mode().IsRegular() || fi.Size() > limit {
+		return nil, fmt.Errorf("%s is no file of at most %d bytes", name, limit)
+	}
+	return os.ReadFile(path)
+}
+
+// open returns a data file's content, verified while it is read.
+func (v *verifier) open(md *rpmmd.Repomd, kind string) (io.ReadCloser, error) {
+	d, ok := md.Find(kind)
+	if !ok {
+		return nil, errors.New("repomd.xml does not name it")
+	}
+	return rpmmd.OpenData(v.dir, d)
+}
+
+// packages verifies each package that primary names.
+func (v *verifier) packages(md *rpmmd.Repomd) {
+	r, err := v.open(md, "primary")
+	if err != nil {
+		v.problem("primary", err)
+		return
+	}
+	defer r.Close()
+	count := 0
+	announced, err := rpmmd.ReadPrimary(r, func(rec rpmmd.Record) error {
+		count++
+		if err := v.record(rec); err != nil {
+			v.problem(rec.Location, err)
+		}
+		if len(v.problems) >= maxProblems {
+			return errors.New("too much is wrong to go on")
+		}
+		return v.ctx.Err()
+	})
+	if err == nil && announced != count {
+		err = fmt.Errorf("it announces %d packages and has %d", announced, count)
+	}
+	if err != nil {
+		v.problem("primary", err)
+	}
+}
+
+func (v *verifier) record(rec rpmmd.Record) error {
+	if !filepath.IsLocal(rec.Location) || path.Clean(rec.Location) != rec.Location || rec.Base != "" {
+		return errors.New("it lies outside of the repository")
+	}
+	if v.expected[rec.Location] || v.ids[rec.Checksum.Value] {
+		return errors.New("the metadata name it twice")
+	}
+	v.expected[rec.Location] = true
+	v.ids[rec.Checksum.Value] = true
+	name := filepath.Join(v.dir, filepath.FromSlash(rec.Location))
+	if fi, err := os.Lstat(name); err != nil {
+		return err
+	} else if !fi.Mode().IsRegular() {
+		return errors.New("it is no regular file")
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	h := sha256.New()
+	size, err := io.Copy(h, f)
+	if err != nil {
+		return err
+	}
+	if got := hex.EncodeToString(h.Sum(nil)); rec.Checksum.Type != "sha256" || got != rec.Checksum.Value || size != rec.Size {
+		return fmt.Errorf("its digest is sha256 %s with %d bytes, the metadata say %s %s with %d",
+			got, size, rec.Checksum.Type, rec.Checksum.Value, rec.Size)
+	}
+	p, err := v.trusted.VerifyPackage(v.ctx, f, size)
+	if err != nil {
+		return err
+	}
+	return describes(rec, p)
+}
+
+// describes compares what the metadata say with the package's own header.
+func describes(rec rpmmd.Record, p *rpm.Package) error {
+	for _, c := range []struct{ what, metadata, header string }{
+		{"name", rec.Name, p.Name},
+		{"arch", rec.Arch, p.Arch},
+		{"epoch", rec.EVR.Epoch, strconv.FormatUint(uint64(p.Epoch), 10)},
+		{"version", rec.EVR.Version, p.Version},
+		{"release", rec.EVR.Release, p.Release},
+		{"place", rec.Location, p.Arch + "/" + p.FileName()},
+		{"header", fmt.Sprint(rec.HeaderStart, rec.HeaderEnd), fmt.Sprint(p.HeaderStart, p.HeaderEnd)},
+	} {
+		if c.metadata != c.header {
+			return fmt.Errorf("its %s is %q, the metadata say %q", c.what, c.header, c.metadata)
+		}
+	}
+	return nil
+}
+
+// lists verifies that the other data files are of the same packages.
+func (v *verifier) lists(md *rpmmd.Repomd) {
+	for _, kind := range []string{"filelists", "other"} {
+		r, err := v.open(md, kind)
+		if err != nil {
+			v.problem(kind, err)
+			continue
+		}
+		seen := map[string]bool{}
+		_, err = rpmmd.ReadIDs(r, kind, func(id string) error {
+			if !v.ids[id] || seen[id] {
+				return fmt.Errorf("primary does not have its package %s, or it has it twice", id)
+			}
+			seen[id] = true
+			return v.ctx.Err()
+		})
+		if err == nil && len(seen) != len(v.ids) {
+			err = fmt.Errorf("it has %d packages, primary has %d", len(seen), len(v.ids))
+		}
+		r.Close()
+		if err != nil {
+			v.problem(kind, err)
+		}
+	}
+}
+
+// strangers finds what does not belong there.
+func (v *verifier) strangers() {
+	err := filepath.WalkDir(v.dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(v.dir, name)
+		if err != nil {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		if !v.expected[rel] || !d.Type().IsRegular() {
+			v.problem(rel, errors.New("it does not belong to the repository"))
+		}
+		return v.ctx.Err()
+	})
+	if err != nil {
+		v.problem(".", err)
+	}
+}
