@@ -188,3 +188,52 @@ func human(s float64) string {
 		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
 	}
 }
+
+// Failures tells each job and check that failed, with its reason and where its
+// log is.
+func (r *Run) Failures() []string {
+	var all []string
+	tell := func(what, reason, log string) {
+		text := "FAILED " + what + ": " + clean(reason)
+		if log != "" {
+			text += "\nlog: " + log
+		}
+		all = append(all, text)
+	}
+	for _, j := range r.Jobs {
+		if j.Result == Fail {
+			tell(j.ID, j.Reason, j.Log)
+		}
+	}
+	for _, c := range r.Checks {
+		if c.Result == Fail {
+			tell(c.id(), c.Reason, c.Log)
+		}
+	}
+	return all
+}
+
+// Summary is the run in one line.
+func (r *Run) Summary() string {
+	count := map[Outcome]int{}
+	for _, j := range r.Jobs {
+		count[j.Result]++
+	}
+	text := fmt.Sprintf("%d built, %d reused", count[Built], count[Reused])
+	for _, o := range []Outcome{Fail, Skip} {
+		if count[o] > 0 {
+			text += fmt.Sprintf(", %d %s", count[o], map[Outcome]string{Fail: "failed", Skip: "skipped"}[o])
+		}
+	}
+	if len(r.Checks) > 0 {
+		checks, reused := map[Outcome]int{}, 0
+		for _, c := range r.Checks {
+			checks[c.Result]++
+			if c.Reused {
+				reused++
+			}
+		}
+		text += fmt.Sprintf("; %d checks passed (%d reused), %d failed", checks[Pass], reused, checks[Fail])
+	}
+	return text + " in " + human(r.Seconds)
+}

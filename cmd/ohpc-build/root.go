@@ -1,0 +1,217 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ohpc-build/ohpc-build/matrix"
+	"github.com/ohpc-build/ohpc-build/recipes"
+	"github.com/ohpc-build/ohpc-build/recipes/catalog"
+	"github.com/ohpc-build/ohpc-build/recipes/load"
+)
+
+// flags are the flags that every command has.
+type flags struct {
+	config        string
+	catalog       string
+	targets       []string
+	architectures []string
+	families      []string
+	state         string
+	out           string
+	jobs          int
+	progress      string
+	logFormat     string
+	runtime       string
+	verbose       bool
+}
+
+func newRoot() *cobra.Command {
+	f := &flags{}
+	root := &cobra.Command{
+		Use:   "ohpc-build",
+		Short: "Build, sign, validate and publish OpenHPC-style package repositories",
+		Long: `ohpc-build turns a folder of recipes into signed package repositories that are
+known to install and run on every architecture they claim: one binary, an OCI
+runtime on the host, and a folder for its state.
+
+Exit status: 0 all green, 1 a build or a check failed, 2 a mistake in usage,
+recipe or configuration, 3 the host lacks something, 130 interrupted.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(_ *cobra.Command, args []string) error {
+			return usageError("unknown command %q: ohpc-build --help lists the commands", args[0])
+		},
+		Version: version,
+	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError("%w; %s --help lists the flags", err, cmd.CommandPath())
+	})
+	p := root.PersistentFlags()
+	p.StringVar(&f.config, "config", "", "configuration `file` (default: ohpc-build.yaml in the current folder, if there is one)")
+	p.StringVar(&f.catalog, "catalog", "", "`folder` with recipes, families and targets (default: the embedded catalogue)")
+	p.StringSliceVar(&f.targets, "target", nil, "`target` to work for; may be repeated (default: all)")
+	p.StringSliceVar(&f.architectures, "arch", nil, "`architecture` to work for: x86_64 or aarch64; may be repeated (default: all)")
+	p.StringSliceVar(&f.families, "family", nil, "`kind=member` to build with, such as compiler=gnu12; may be repeated (default: all members)")
+	p.StringVar(&f.state, "state", "", "`folder` for the store, images and keys (default: ohpc-build in the user's cache folder)")
+	p.StringVar(&f.out, "out", "out", "`folder` for repositories and reports")
+	p.IntVar(&f.jobs, "jobs", 0, "how `many` builds run at a time (default: one for each core)")
+	p.StringVar(&f.progress, "progress", "auto", "how to show progress: auto, plain or none")
+	p.StringVar(&f.logFormat, "log-format", "text", "format of the log on standard error: text or json")
+	p.StringVar(&f.runtime, "runtime", "", "OCI runtime, a `name` or path (default: runc)")
+	p.BoolVarP(&f.verbose, "verbose", "v", false, "log what is being done")
+	root.AddCommand(
+		newMatrix(f), newPlan(f), newBuild(f), newRecipe(f), newSource(f), newRepo(f), newKey(f), newDoctor(f), newVersion(),
+	)
+	return root
+}
+
+// options are what a run is made of: flags over configuration over defaults.
+func (f *flags) options(names []string) (matrix.Options, error) {
+	var none matrix.Options
+	c, err := readConfig(f.config)
+	if err != nil {
+		return none, err
+	}
+	cat, err := f.loadCatalog(c)
+	if err != nil {
+		return none, err
+	}
+	state, err := f.stateFolder()
+	if err != nil {
+		return none, err
+	}
+	families, err := f.chosenFamilies(c)
+	if err != nil {
+		return none, err
+	}
+	progress, err := newProgress(f.progress, os.Stderr)
+	if err != nil {
+		return none, err
+	}
+	log, err := f.logger()
+	if err != nil {
+		return none, err
+	}
+	if f.jobs < 0 {
+		return none, usageError("--jobs must be a positive number, not %d", f.jobs)
+	}
+	opt := matrix.Options{
+		Program:       version,
+		Catalog:       cat,
+		Targets:       orElse(f.targets, c.Targets),
+		Architectures: orElse(f.architectures, c.Architectures),
+		Families:      families,
+		Recipes:       names,
+		State:         state,
+		Out:           f.out,
+		Jobs:          f.jobs,
+		URL:           c.Repository.URL,
+		Runtime:       c.Runtime,
+		Mirror:        c.Mirrors.Debian,
+		KeyName:       c.Key.Name,
+		KeyEmail:      c.Key.Email,
+		Progress:      progress,
+		Log:           log,
+	}
+	if f.runtime != "" {
+		opt.Runtime = f.runtime
+	}
+	return opt, nil
+}
+
+// matrix is a run with these recipes; none means all.
+func (f *flags) matrix(names []string) (*matrix.Matrix, error) {
+	opt, err := f.options(names)
+	if err != nil {
+		return nil, err
+	}
+	return matrix.New(opt)
+}
+
+func (f *flags) loadCatalog(c *config) (*recipes.Catalog, error) {
+	dir := f.catalog
+	if dir == "" {
+		dir = c.Catalog
+	}
+	var (
+		cat *recipes.Catalog
+		err error
+	)
+	if dir == "" {
+		cat, err = load.FS(catalog.FS())
+	} else {
+		cat, err = load.Dir(dir)
+	}
+	if err != nil {
+		return nil, &statusError{exitUsage, err}
+	}
+	return cat, nil
+}
+
+func (f *flags) stateFolder() (string, error) {
+	if f.state != "" {
+		return f.state, nil
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", usageError("there is no cache folder for the state (%w); name one with --state", err)
+	}
+	return filepath.Join(cache, "ohpc-build"), nil
+}
+
+func (f *flags) chosenFamilies(c *config) (map[string]string, error) {
+	families := map[string]string{}
+	for kind, member := range c.Families {
+		families[kind] = member
+	}
+	for _, choice := range f.families {
+		kind, member, ok := strings.Cut(choice, "=")
+		if !ok || kind == "" || member == "" {
+			return nil, usageError("--family takes kind=member, such as compiler=gnu12, not %q", choice)
+		}
+		families[kind] = member
+	}
+	return families, nil
+}
+
+func (f *flags) logger() (*slog.Logger, error) {
+	level := slog.LevelWarn
+	if f.verbose {
+		level = slog.LevelDebug
+	}
+	opt := &slog.HandlerOptions{Level: level}
+	switch f.logFormat {
+	case "text":
+		return slog.New(slog.NewTextHandler(os.Stderr, opt)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(os.Stderr, opt)), nil
+	}
+	return nil, usageError("--log-format is text or json, not %q", f.logFormat)
+}
+
+func orElse(a, b []string) []string {
+	if len(a) > 0 {
+		return a
+	}
+	return b
+}
+
+// isAbsent says whether an error is only that a file is not there.
+func isAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// plural is "1 job" or "2 jobs".
+func plural(n int, what string) string {
+	if n == 1 {
+		return fmt.Sprintf("1 %s", what)
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -1,0 +1,70 @@
+package matrix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ohpc-build/ohpc-build/builder/buildroot"
+	"github.com/ohpc-build/ohpc-build/builder/image"
+	"github.com/ohpc-build/ohpc-build/builder/image/debian"
+)
+
+// provideImages gets each cell's image and unpacks it, side by side.
+func (m *Matrix) provideImages(ctx context.Context) error {
+	stage := m.opt.Progress.Stage("images", len(m.cells))
+	defer stage.Close()
+	images := image.New(m.store, filepath.Join(m.opt.State, "layers", "images"))
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	for _, c := range m.cells {
+		g.Go(func() error {
+			stage.Begin(c.String())
+			root, err := m.provideImage(ctx, images, c)
+			if err != nil {
+				stage.End(c.String(), "failed: "+err.Error())
+				return err
+			}
+			mu.Lock()
+			m.images[c] = buildroot.Image{Digest: root.Digest, Layers: root.Layers}
+			mu.Unlock()
+			stage.End(c.String(), "image "+root.Digest.Short())
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func (m *Matrix) provideImage(ctx context.Context, images *image.Images, c Cell) (*image.Root, error) {
+	img, err := m.image(ctx, images, c)
+	if err != nil {
+		var missing *debian.MissingError
+		if errors.As(err, &missing) {
+			return nil, &HostError{Problems: []error{missing}}
+		}
+		return nil, fmt.Errorf("the image of %s: %w", c, err)
+	}
+	return images.Unpack(ctx, img)
+}
+
+func (m *Matrix) image(ctx context.Context, images *image.Images, c Cell) (*image.Image, error) {
+	from := c.Target.Image
+	if from.Bootstrap == nil {
+		return images.Pull(ctx, from.Reference, c.Arch)
+	}
+	b := debian.Bootstrap{Suite: from.Bootstrap.Suite, Components: from.Bootstrap.Components, Packages: from.Bootstrap.Packages}
+	if m.opt.Mirror != "" {
+		b.Mirrors = []string{m.opt.Mirror}
+	}
+	log, err := m.createLog("image_" + c.Target.Name + "_" + c.Arch + ".log")
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	return b.Image(ctx, images, c.Arch, io.Writer(log))
+}

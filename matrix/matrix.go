@@ -1,0 +1,267 @@
+package matrix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/ohpc-build/ohpc-build/builder"
+	"github.com/ohpc-build/ohpc-build/builder/buildroot"
+	"github.com/ohpc-build/ohpc-build/builder/sandbox"
+	"github.com/ohpc-build/ohpc-build/internal/store"
+	"github.com/ohpc-build/ohpc-build/matrix/plan"
+	"github.com/ohpc-build/ohpc-build/matrix/report"
+	"github.com/ohpc-build/ohpc-build/recipes"
+	"github.com/ohpc-build/ohpc-build/recipes/source"
+	"github.com/ohpc-build/ohpc-build/repo/publish"
+	"github.com/ohpc-build/ohpc-build/repo/sign"
+)
+
+// Options say what to do and where. All folders may be relative.
+type Options struct {
+	Program string // ohpc-build's own version, for the report
+	Catalog *recipes.Catalog
+
+	Targets       []string          // default: all of the catalogue
+	Architectures []string          // default: all of each target
+	Families      map[string]string // kind → the one member to build with; default: all
+	Recipes       []string          // default: all
+
+	State   string // folder of the store, the images and the keys
+	Out     string // folder of the repositories and the report
+	Jobs    int    // how many builds at a time; default: one for each core
+	URL     string // where clients find <out>/repos
+	Runtime string // OCI runtime, a name or a path
+	Mirror  string // Debian archive; default: the one that the host's apt uses
+
+	KeyName, KeyEmail string // of the signing key that is made where there is none
+
+	Progress Progress
+	Log      *slog.Logger
+}
+
+// Cell is target × architecture: one column of the matrix.
+type Cell struct {
+	Target *recipes.Target
+	Arch   string
+}
+
+func (c Cell) String() string { return c.Target.Name + "/" + c.Arch }
+
+// Matrix is one run, or the beginning of one: [Matrix.Plan] goes as far as the
+// plan, [Matrix.Build] as far as the packages, [Matrix.Run] to the end.
+type Matrix struct {
+	opt   Options
+	cells []Cell
+
+	store   *store.Store
+	sandbox *sandbox.Runtime
+	roots   *buildroot.Assembler
+	builder *builder.Builder
+	headers *headers
+	fetcher *source.Fetcher
+	key     *sign.Key
+
+	images    map[Cell]buildroot.Image
+	generated map[string]source.Generated // by target
+	variants  map[string]recipes.Variant  // by job
+	jobs      map[string]builder.Job      // by job, without what it depends on
+	plan      *plan.Plan
+	results   map[string]*builder.Result // by job
+	signed    map[store.Digest]store.Digest
+	snapshots map[string]publish.Snapshot // by target
+
+	report *report.Run
+}
+
+// New checks options against the catalogue. The error is a *UsageError.
+func New(opt Options) (*Matrix, error) {
+	if opt.Progress == nil {
+		opt.Progress = NoProgress{}
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if opt.Jobs <= 0 {
+		opt.Jobs = runtime.NumCPU()
+	}
+	for _, dir := range []*string{&opt.State, &opt.Out} {
+		abs, err := filepath.Abs(*dir)
+		if err != nil {
+			return nil, &UsageError{fmt.Errorf("the folder %q: %w", *dir, err)}
+		}
+		*dir = abs
+	}
+	cells, err := cellsOf(opt)
+	if err != nil {
+		return nil, &UsageError{err}
+	}
+	for _, name := range opt.Recipes {
+		if _, err := opt.Catalog.Recipe(name); err != nil {
+			return nil, &UsageError{err}
+		}
+	}
+	for kind, member := range opt.Families {
+		family, err := opt.Catalog.Family(kind)
+		if err != nil {
+			return nil, &UsageError{err}
+		}
+		if _, err := family.Member(member); err != nil {
+			return nil, &UsageError{err}
+		}
+	}
+	return &Matrix{
+		opt:       opt,
+		cells:     cells,
+		images:    map[Cell]buildroot.Image{},
+		variants:  map[string]recipes.Variant{},
+		jobs:      map[string]builder.Job{},
+		results:   map[string]*builder.Result{},
+		signed:    map[store.Digest]store.Digest{},
+		snapshots: map[string]publish.Snapshot{},
+		report:    &report.Run{Program: opt.Program, Release: opt.Catalog.Release, Started: time.Now().UTC()},
+	}, nil
+}
+
+func cellsOf(opt Options) ([]Cell, error) {
+	targets := opt.Targets
+	if len(targets) == 0 {
+		for _, t := range opt.Catalog.Targets {
+			targets = append(targets, t.Name)
+		}
+	}
+	var cells []Cell
+	offered := map[string]bool{}
+	for _, name := range targets {
+		t, err := opt.Catalog.Target(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, arch := range t.Architectures {
+			offered[arch] = true
+			if len(opt.Architectures) == 0 || slices.Contains(opt.Architectures, arch) {
+				cells = append(cells, Cell{t, arch})
+			}
+		}
+	}
+	for _, arch := range opt.Architectures {
+		if !offered[arch] {
+			return nil, fmt.Errorf("no target has the architecture %q", arch)
+		}
+	}
+	if len(cells) == 0 {
+		return nil, errors.New("nothing to build for: the catalogue has no target")
+	}
+	return cells, nil
+}
+
+// step is one station of the line.
+type step struct {
+	name string
+	run  func(context.Context) error
+}
+
+// Run takes the recipes all the way. The report is complete even when an error
+// is returned, and is written to <out>/report then too.
+func (m *Matrix) Run(ctx context.Context) (*report.Run, error) {
+	err := m.steps(ctx, []step{
+		{"host", m.prepare},
+		{"images", m.provideImages},
+		{"plan", m.makePlan},
+		{"build", m.build},
+		{"sign", m.signPackages},
+		{"snapshot", m.makeSnapshots},
+		{"validate", m.validate},
+		{"publish", m.publish},
+	})
+	return m.finish(err)
+}
+
+// Build goes as far as the packages.
+func (m *Matrix) Build(ctx context.Context) (*report.Run, error) {
+	err := m.steps(ctx, []step{
+		{"host", m.prepare},
+		{"images", m.provideImages},
+		{"plan", m.makePlan},
+		{"build", m.build},
+	})
+	return m.finish(err)
+}
+
+// Plan goes as far as the plan.
+func (m *Matrix) Plan(ctx context.Context) (*plan.Plan, error) {
+	err := m.steps(ctx, []step{
+		{"host", m.prepare},
+		{"images", m.provideImages},
+		{"plan", m.makePlan},
+	})
+	return m.plan, err
+}
+
+func (m *Matrix) steps(ctx context.Context, steps []step) error {
+	for _, s := range steps {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		begin := time.Now()
+		m.opt.Log.Debug("step begins", "step", s.name)
+		if err := s.run(ctx); err != nil {
+			m.opt.Log.Debug("step failed", "step", s.name, "seconds", time.Since(begin).Seconds(), "error", err)
+			return err
+		}
+		m.opt.Log.Debug("step done", "step", s.name, "seconds", time.Since(begin).Seconds())
+	}
+	return nil
+}
+
+// FailedError says that jobs or checks failed. The report tells which.
+type FailedError struct{ What string }
+
+func (e *FailedError) Error() string { return e.What }
+
+func (m *Matrix) finish(err error) (*report.Run, error) {
+	for _, c := range m.cells {
+		m.report.Cells = append(m.report.Cells, report.Cell{Target: c.Target.Name, Arch: c.Arch, Image: string(m.images[c].Digest)})
+	}
+	var failed *FailedError
+	if err != nil && !errors.As(err, &failed) {
+		m.report.Error = err.Error()
+	}
+	m.report.Close(time.Now().UTC())
+	if werr := m.report.WriteFiles(filepath.Join(m.opt.Out, "report")); werr != nil {
+		return m.report, errors.Join(err, werr)
+	}
+	return m.report, err
+}
+
+// prepare opens the state folder and makes sure that the host can do the work,
+// before anything is begun.
+func (m *Matrix) prepare(ctx context.Context) error {
+	if err := os.MkdirAll(m.opt.State, 0o755); err != nil {
+		return &UsageError{fmt.Errorf("the state folder: %w", err)}
+	}
+	if err := m.CheckHost(ctx); err != nil {
+		return err
+	}
+	var err error
+	if m.store, err = store.Open(filepath.Join(m.opt.State, "store")); err != nil {
+		return err
+	}
+	if m.sandbox, err = sandbox.New(m.opt.Runtime, filepath.Join(m.opt.State, "run")); err != nil {
+		return &HostError{Problems: []error{err}}
+	}
+	if err := m.sandbox.Clean(); err != nil {
+		return err
+	}
+	m.roots = buildroot.New(m.store, m.sandbox, filepath.Join(m.opt.State, "layers", "roots"))
+	m.builder = builder.New(m.store, m.sandbox, m.roots)
+	m.headers = newHeaders(m.store)
+	m.key, err = m.signingKey()
+	return err
+}
