@@ -36,7 +36,7 @@ func SigningKey(state, name, email string) (*sign.Key, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, err
 	}
-	key, err = sign.Generate(sign.Params{Name: name, Email: email})
+	key, err = sign.Generate(sign.Params{Name: name, Comment: "built by ohpc-build", Email: email})
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,315 @@
+package matrix_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ohpc-build/ohpc-build/builder/emulate"
+	"github.com/ohpc-build/ohpc-build/internal/testenv"
+	"github.com/ohpc-build/ohpc-build/matrix"
+	"github.com/ohpc-build/ohpc-build/matrix/report"
+	"github.com/ohpc-build/ohpc-build/recipes/catalog"
+	"github.com/ohpc-build/ohpc-build/recipes/load"
+)
+
+// line is a matrix over a catalogue of the test's own, for the embedded target
+// on this host's architecture, so that images are those of the default run.
+type line struct {
+	files fstest.MapFS
+	opt   matrix.Options
+}
+
+func newLine(t *testing.T) *line {
+	t.Helper()
+	testenv.Integration(t)
+	testenv.Root(t)
+	testenv.Programs(t, "runc", "mmdebstrap")
+	l := &line{files: fstest.MapFS{
+		"catalog.yaml": {Data: []byte("release: \"3\"\nversion: \"3\"\ndate: 2024-10-21\nurl: https://example.org\n")},
+	}}
+	for _, file := range []string{"targets/Debian_12.yaml"} {
+		data, err := fs.ReadFile(catalog.FS(), file)
+		require.NoError(t, err)
+		l.files[file] = &fstest.MapFile{Data: data}
+	}
+	l.opt = matrix.Options{
+		Program: "test", Architectures: []string{emulate.Host()},
+		State: testenv.State(t), Out: t.TempDir(), URL: "file:///srv/repos", Runtime: "runc",
+		KeyName: "OpenHPC 3", KeyEmail: "root@localhost",
+	}
+	return l
+}
+
+// component adds a recipe with a spec whose sections are given. The spec holds
+// the time, so that no earlier run's result is taken for this one's.
+func (l *line) component(name, more, tags, sections string) {
+	dir := "components/test/" + name
+	l.files[dir+"/recipe.yaml"] = &fstest.MapFile{Data: []byte("name: " + name + "\nkind: component\ngroup: test\nsummary: A test\n" + more)}
+	l.files[dir+"/SPECS/"+name+".spec"] = &fstest.MapFile{Data: fmt.Appendf(nil, `# %d
+Name: %s-ohpc
+Version: 1
+Release: 1
+Summary: A test
+License: Apache-2.0
+%s
+
+%%description
+A test.
+
+%s
+
+%%changelog
+* Mon Oct 21 2024 ohpc-build - 1-1
+- First version
+`, time.Now().UnixNano(), name, tags, sections)}
+}
+
+// file is a section list of a package that holds one file.
+func file(name, content string) string {
+	return "%install\nmkdir -p %{buildroot}/opt/ohpc/test\necho '" + content + "' > %{buildroot}/opt/ohpc/test/" + name + "\n%files\n/opt/ohpc/test/" + name
+}
+
+func (l *line) meta(name string, requires ...string) {
+	l.files["meta/"+name+"/recipe.yaml"] = &fstest.MapFile{Data: []byte(
+		"name: " + name + "\nkind: meta-package\nsummary: A test\nrequires: [" + strings.Join(requires, ", ") + "]\n")}
+}
+
+func (l *line) new(t *testing.T) *matrix.Matrix {
+	t.Helper()
+	c, err := load.FS(l.files)
+	require.NoError(t, err)
+	l.opt.Catalog = c
+	m, err := matrix.New(l.opt)
+	require.NoError(t, err)
+	return m
+}
+
+func job(t *testing.T, r *report.Run, recipe string) report.Job {
+	t.Helper()
+	for _, j := range r.Jobs {
+		if j.Recipe == recipe {
+			return j
+		}
+	}
+	t.Fatalf("no job of %s in the report", recipe)
+	return report.Job{}
+}
+
+func TestABuildThatFails(t *testing.T) {
+	l := newLine(t)
+	l.component("broken", "", "", "%build\necho the reason is here\nfalse\n%files")
+	l.component("above", "", "BuildRequires: broken-ohpc", file("above", "above"))
+	l.component("beside", "", "", file("beside", "beside"))
+	r, err := l.new(t).Run(t.Context())
+	var failed *matrix.FailedError
+	require.ErrorAs(t, err, &failed)
+	broken := job(t, r, "broken")
+	require.Equal(t, report.Fail, broken.Result)
+	require.Contains(t, broken.Reason, "the reason is here", "the last lines of the log are shown")
+	log, err := os.ReadFile(filepath.Join(l.opt.Out, "report", broken.Log))
+	require.NoError(t, err)
+	require.Contains(t, string(log), "the reason is here")
+	require.Equal(t, report.Skip, job(t, r, "above").Result)
+	require.Contains(t, job(t, r, "above").Reason, "broken")
+	require.Equal(t, report.Built, job(t, r, "beside").Result, "what does not depend on a failure is built all the same")
+	require.NoDirExists(t, filepath.Join(l.opt.Out, "repos", "OpenHPC"), "nothing is published")
+	doc, err := os.ReadFile(filepath.Join(l.opt.Out, "report", "matrix.json"))
+	require.NoError(t, err)
+	require.Contains(t, string(doc), `"result": "fail"`)
+}
+
+func TestABuildThatDoesNotEnd(t *testing.T) {
+	l := newLine(t)
+	l.component("endless", "needs:\n  time: 3s\n", "", "%build\nsleep 3600\n%files")
+	begin := time.Now()
+	r, err := l.new(t).Build(t.Context())
+	require.Error(t, err)
+	require.Less(t, time.Since(begin), 2*time.Minute)
+	require.Contains(t, job(t, r, "endless").Reason, "ran past its time limit of 3s")
+	require.Contains(t, job(t, r, "endless").Reason, "needs.time")
+}
+
+func TestASpecThatDoesNotParse(t *testing.T) {
+	l := newLine(t)
+	l.component("unreadable", "", "%if", "%files")
+	_, err := l.new(t).Build(t.Context())
+	var usage *matrix.UsageError
+	require.ErrorAs(t, err, &usage)
+	require.ErrorContains(t, err, "components/test/unreadable/SPECS/unreadable.spec:")
+}
+
+func TestABuildRequirementThatNobodyHas(t *testing.T) {
+	l := newLine(t)
+	l.component("wanting", "", "BuildRequires: no-such-thing-devel", "%files")
+	r, err := l.new(t).Build(t.Context())
+	require.Error(t, err)
+	require.Contains(t, job(t, r, "wanting").Reason, "no-such-thing-devel is needed by wanting-ohpc")
+}
+
+func TestSourcesThatCannotBeHad(t *testing.T) {
+	l := newLine(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/changed.tar" {
+			fmt.Fprint(w, "not what was agreed on")
+			return
+		}
+		http.NotFound(w, r)
+	}))
+	defer server.Close()
+	sum := strings.Repeat("0123456789abcdef", 4)
+	l.component("changed", "sources:\n  - file: changed.tar\n    url: "+server.URL+"/changed.tar\n    sha256: "+sum+"\n", "Source0: changed.tar", "%files")
+	l.component("gone", "sources:\n  - file: gone.tar\n    url: "+server.URL+"/gone.tar\n    mirrors: ["+server.URL+"/mirror/gone.tar]\n    sha256: "+sum+"\n", "Source0: gone.tar", "%files")
+	r, err := l.new(t).Build(t.Context())
+	require.Error(t, err)
+	changed := job(t, r, "changed").Reason
+	require.Contains(t, changed, server.URL+"/changed.tar")
+	require.Contains(t, changed, "the recipe says "+sum)
+	gone := job(t, r, "gone").Reason
+	require.Contains(t, gone, server.URL+"/gone.tar")
+	require.Contains(t, gone, server.URL+"/mirror/gone.tar", "every place that was tried is named")
+}
+
+// watch tells when a job begins.
+type watch struct {
+	matrix.NoProgress
+	name  string
+	begun chan struct{}
+	once  sync.Once
+}
+
+type watchStage struct {
+	matrix.Stage
+	*watch
+}
+
+func (w *watch) Stage(name string, total int) matrix.Stage {
+	return watchStage{w.NoProgress.Stage(name, total), w}
+}
+
+func (s watchStage) Begin(what string) {
+	if strings.HasPrefix(what, s.name+"/") {
+		s.once.Do(func() { close(s.begun) })
+	}
+}
+
+func TestInterruptKeepsWhatIsFinished(t *testing.T) {
+	l := newLine(t)
+	const marker = "3613.75"
+	l.component("first", "", "", file("first", "first"))
+	l.component("second", "", "BuildRequires: first-ohpc", "%build\nsleep "+marker+"\n%files")
+	w := &watch{name: "second", begun: make(chan struct{})}
+	l.opt.Progress = w
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("interrupted")
+	var at time.Time
+	go func() {
+		<-w.begun
+		require.Eventually(t, func() bool { return running(marker) > 0 }, time.Minute, 50*time.Millisecond)
+		at = time.Now()
+		cancel(why)
+	}()
+	_, err := l.new(t).Run(ctx)
+	require.ErrorIs(t, err, why)
+	require.Less(t, time.Since(at), 5*time.Second)
+	require.Zero(t, running(marker), "no process of the build is left")
+
+	l.opt.Progress = nil
+	l.opt.Recipes = []string{"first"}
+	r, err := l.new(t).Build(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, report.Reused, job(t, r, "first").Result)
+}
+
+// running counts the processes whose command line holds a word.
+func running(word string) int {
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	count := 0
+	for _, f := range files {
+		if line, err := os.ReadFile(f); err == nil && bytes.Contains(line, []byte(word)) {
+			count++
+		}
+	}
+	return count
+}
+
+func TestTheWholeLine(t *testing.T) {
+	l := newLine(t)
+	l.component("tool", "tests: [tests/run.sh]\n", "Requires: bash", file("tool", "built"))
+	l.files["components/test/tool/tests/run.sh"] = &fstest.MapFile{Data: []byte("set -e\ngrep built /opt/ohpc/test/tool\n[ \"$(id -u)\" != 0 ]\n")}
+	l.meta("ohpc-test", "tool-ohpc")
+	r, err := l.new(t).Run(t.Context())
+	require.NoError(t, err, r.Failures())
+	require.Equal(t, report.Pass, r.Result)
+	require.Equal(t, report.Supported, r.Cells[0].Status)
+	require.Len(t, r.Snapshots, 1)
+	tree := r.Snapshots[0].Path
+	for _, name := range []string{"repodata/repomd.xml", "repodata/repomd.xml.asc", "OpenHPC.repo", "RPM-GPG-KEY-OpenHPC-3", "src/tool-ohpc-1-1.src.rpm"} {
+		require.FileExists(t, filepath.Join(tree, name))
+	}
+
+	again, err := l.new(t).Run(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, report.Reused, job(t, again, "tool").Result)
+	for _, c := range again.Checks {
+		require.True(t, c.Reused, c.Name)
+	}
+	require.Equal(t, r.Snapshots[0].ID, again.Snapshots[0].ID, "nothing changed, nothing is published anew")
+
+	// A change of the spec is a reason that is told.
+	spec := l.files["components/test/tool/SPECS/tool.spec"]
+	spec.Data = bytes.Replace(spec.Data, []byte("'built'"), []byte("'built again'"), 1)
+	p, err := l.new(t).Plan(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "spec changed", p.Jobs[len(p.Jobs)-1].Reason)
+}
+
+func TestOptionsThatNameNothing(t *testing.T) {
+	c, err := load.FS(catalog.FS())
+	require.NoError(t, err)
+	for name, tc := range map[string]struct {
+		change func(*matrix.Options)
+		want   string
+	}{
+		"recipe":       {func(o *matrix.Options) { o.Recipes = []string{"scoth"} }, `no recipe "scoth" (did you mean "scotch"?)`},
+		"target":       {func(o *matrix.Options) { o.Targets = []string{"Debian_13"} }, `no target "Debian_13"`},
+		"architecture": {func(o *matrix.Options) { o.Architectures = []string{"amd64"} }, `no target has the architecture "amd64"`},
+		"family":       {func(o *matrix.Options) { o.Families = map[string]string{"compilr": "gnu12"} }, `no family "compilr" (did you mean "compiler"?)`},
+		"member":       {func(o *matrix.Options) { o.Families = map[string]string{"compiler": "gnu21"} }, `"gnu21" (did you mean "gnu12"?)`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opt := matrix.Options{Catalog: c, State: t.TempDir(), Out: t.TempDir()}
+			tc.change(&opt)
+			_, err := matrix.New(opt)
+			var usage *matrix.UsageError
+			require.ErrorAs(t, err, &usage)
+			require.ErrorContains(t, err, tc.want)
+		})
+	}
+}
+
+func TestWhatTheHostLacksIsToldAtOnce(t *testing.T) {
+	c, err := load.FS(catalog.FS())
+	require.NoError(t, err)
+	m, err := matrix.New(matrix.Options{Catalog: c, State: t.TempDir(), Out: t.TempDir(), Runtime: "no-such-runtime"})
+	require.NoError(t, err)
+	t.Setenv("PATH", t.TempDir())
+	err = m.CheckHost(t.Context())
+	var host *matrix.HostError
+	require.ErrorAs(t, err, &host)
+	require.ErrorContains(t, err, "no-such-runtime is not installed")
+	require.ErrorContains(t, err, "mmdebstrap is not installed")
+}
