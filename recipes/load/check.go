@@ -35,6 +35,9 @@ func (l *loader) check() {
 	l.checkDefines(l.catalog, "defines", l.catalog.Defines)
 	l.checkFamilies()
 	l.checkTargets()
+	if len(l.problems) > 0 {
+		return // recipes would only seem wrong for it
+	}
 	l.checkRecipes()
 	l.checkMembers()
 }
@@ -66,15 +69,15 @@ func (l *loader) checkFamilies() {
 				l.failIn(f, at+".name", "", "member %q is given twice", m.Name)
 			}
 			seen[m.Name] = true
-			l.checkExclusions(f, at+".exclude", m.Exclude)
 		}
 	}
 }
 
-// checkMembers looks for the recipes of families' members.
+// checkMembers looks for what families' members refer to.
 func (l *loader) checkMembers() {
 	for _, f := range l.catalog.Families {
 		for i, m := range f.Members {
+			l.checkExclusions(f, fmt.Sprintf("members[%d].exclude", i), m.Exclude)
 			if _, err := l.catalog.Recipe(m.Recipe); err != nil {
 				l.failIn(f, fmt.Sprintf("members[%d].recipe", i), "", "%v", err)
 			}
@@ -95,6 +98,7 @@ func (l *loader) checkTargets() {
 		l.checkFileName(t, t.Name)
 		if len(t.Architectures) == 0 {
 			l.failIn(t, "architectures", "", "a target needs at least one architecture")
+			continue
 		}
 		for i, a := range t.Architectures {
 			if !archName.MatchString(a) || a == "noarch" || a == "src" {
@@ -160,7 +164,9 @@ func (l *loader) checkRecipe(r *recipes.Recipe) {
 	} else if folder := path.Base(r.Dir); plain != folder {
 		l.failIn(r, "name", "rename one of them", "the name is %q, the folder is %s", plain, folder)
 	}
+	before := len(l.problems)
 	l.checkFamiliesOf(r)
+	l.unknownFamilies = len(l.problems) > before
 	l.checkExclusions(r, "exclude", r.Exclude)
 	if r.Noarch != "" && r.Noarch != recipes.AnyArch && !archName.MatchString(r.Noarch) {
 		l.failIn(r, "noarch", "any, or the architecture that must build it", "%q is not an architecture", r.Noarch)
@@ -354,6 +360,9 @@ func (l *loader) checkText(v any, at, text string, multiline bool) {
 }
 
 func (l *loader) checkPlaceholders(r *recipes.Recipe, at, text string) {
+	if l.unknownFamilies {
+		return
+	}
 	known := slices.Sorted(maps.Keys(r.Families))
 	for _, family := range recipes.Placeholders(text) {
 		if !slices.Contains(known, family) {

@@ -78,6 +78,9 @@ type loader struct {
 	docs     map[any]*strict.Document // by what was decoded from it
 	problems strict.Problems
 	count    int // files seen
+
+	// unknownFamilies is set while a recipe is checked whose families are wrong.
+	unknownFamilies bool
 }
 
 func (l *loader) fail(file, hint, format string, args ...any) {

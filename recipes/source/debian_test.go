@@ -33,11 +33,12 @@ func mirror(t *testing.T) *httptest.Server {
 		require.NoError(t, os.WriteFile(name, []byte(text), 0o644))
 	}
 	sums := func(kind string, sum func(string) string, files map[string]string) string {
-		text := kind + ":\n"
+		var text strings.Builder
+		fmt.Fprintf(&text, "%s:\n", kind)
 		for _, name := range []string{"probe_1.0-2.dsc", "probe_1.0.orig.tar.gz"} {
-			text += fmt.Sprintf(" %s %d %s\n", sum(files[name]), len(files[name]), name)
+			fmt.Fprintf(&text, " %s %d %s\n", sum(files[name]), len(files[name]), name)
 		}
-		return text
+		return text.String()
 	}
 	files := map[string]string{"probe_1.0-2.dsc": "Format: 3.0 (quilt)\n", "probe_1.0.orig.tar.gz": content}
 	for name, text := range files {

@@ -3,6 +3,7 @@ package source_test
 import (
 	"archive/tar"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -44,7 +45,7 @@ func entries(t *testing.T, r io.Reader) (list []string, times map[time.Time]bool
 	tr := tar.NewReader(r)
 	for {
 		h, err := tr.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return list, times
 		}
 		require.NoError(t, err)

@@ -265,6 +265,9 @@ func (d *decoder) structure(n ast.Node, entries []*ast.MappingValueNode, v refle
 		}
 		given[key] = true
 		d.value(entry.Value, v.Field(f.index), join(path, key))
+		if text, ok := entry.Value.(*ast.StringNode); ok && f.required && text.Value == "" {
+			d.fail(entry.Value, "", "%s is empty", join(path, key))
+		}
 	}
 	for _, f := range orderedFields(v.Type()) {
 		if f.required && !given[f.name] {
@@ -280,6 +283,8 @@ func (d *decoder) table(_ ast.Node, entries []*ast.MappingValueNode, v reflect.V
 		element := reflect.New(v.Type().Elem()).Elem()
 		d.value(entry.Value, element, join(path, key))
 		v.SetMapIndex(reflect.ValueOf(key).Convert(v.Type().Key()), element)
+		// Keys of a table are names that people choose and may get wrong.
+		d.doc.positions[join(path, key)] = positionOf(entry.Key)
 	}
 }
 

@@ -84,6 +84,7 @@ choice:
 	require.Equal(t, "recipe.yaml:10:29: x", doc.Problem("sources[1].sha256", "", "x").Error())
 	require.Equal(t, "recipe.yaml:10:6: x", doc.Problem("sources[1].nothing", "", "x").Error(), "the nearest value around it")
 	require.Equal(t, "recipe.yaml: x", doc.Problem("", "", "x").Error())
+	require.Equal(t, "recipe.yaml:15:3: x", doc.Problem("choice.mpi", "", "x").Error())
 	require.True(t, doc.Has("needs.time"))
 	require.False(t, doc.Has("needs.memory"))
 }
@@ -94,6 +95,7 @@ func TestDecodeProblems(t *testing.T) {
 		"unknown, far":     {"name: a\nxyzzy: []\n", `f:2:1: unknown key "xyzzy"`},
 		"unknown, nested":  {"name: a\nsources:\n  - file: x\n    sha265: 1\n", "f:3:5: \"sha256\" is missing in sources[0]\nf:4:5: unknown key \"sha265\" (did you mean \"sha256\"?)"},
 		"missing":          {"version: 1\n", `f:1:1: "name" is missing`},
+		"empty":            {"name: \"\"\n", `f:1:7: name is empty`},
 		"list for string":  {"name: [a]\n", `f:1:7: name must be a string, not a list`},
 		"map for string":   {"name: {a: b}\n", `f:1:8: name must be a string, not a mapping`},
 		"bool for string":  {"name: true\n", `f:1:7: name must be a string, not true`},
@@ -111,7 +113,7 @@ func TestDecodeProblems(t *testing.T) {
 		"alias":            {"version: &a b\nname: *a\n", "f:1:10: anchors, aliases and tags are not allowed (write the value out)\nf:2:7: anchors, aliases and tags are not allowed (write the value out)"},
 		"tag":              {"name: !!str b\n", `f:1:7: anchors, aliases and tags are not allowed (write the value out)`},
 		"merge key":        {"name: a\nneeds:\n  <<: {time: 1h}\n", `f:3:3: a key must be a plain word`},
-		"empty":            {"", `f: the file is empty`},
+		"nothing":          {"", `f: the file is empty`},
 		"only a comment":   {"# nothing\n", `f: the file is empty`},
 		"not a mapping":    {"- a\n", `f:1:3: the file must be a mapping, not a list`},
 		"two documents":    {"name: a\n---\nname: b\n", `f: the file holds more than one YAML document`},

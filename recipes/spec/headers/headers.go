@@ -59,11 +59,12 @@ func Parse(text string) ([]Header, error) {
 	var packages []Header
 	for p.rest != "" && p.err == nil {
 		key := p.word()
-		if key == "N" {
+		switch {
+		case key == "N":
 			packages = append(packages, p.identity())
-		} else if len(packages) == 0 {
+		case len(packages) == 0:
 			p.fail("a package has to come before %q", key)
-		} else {
+		default:
 			p.property(&packages[len(packages)-1], key)
 		}
 		p.end()

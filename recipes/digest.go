@@ -1,0 +1,37 @@
+package recipes
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/ohpc-build/ohpc-build/internal/store"
+)
+
+// Inputs are the files that lie in _sourcedir whatever else is fetched: the
+// catalogue's shared ones and the recipe's own.
+func (c *Catalog) Inputs(r *Recipe) []File {
+	return append(append([]File(nil), c.Shared...), r.Sources...)
+}
+
+// Digest stands for everything of a recipe that can change what is built: its
+// spec, its files, what it fetches and what it requires. Its tests, needs and
+// exclusions are not among them.
+func (c *Catalog) Digest(r *Recipe) (store.Digest, error) {
+	files := map[string]store.Digest{}
+	for _, f := range c.Inputs(r) {
+		files[f.Name] = f.Digest
+	}
+	parts, err := json.Marshal(struct {
+		Name, Summary, Description string
+		Kind                       Kind
+		Spec                       store.Digest
+		Files                      map[string]store.Digest
+		Fetched                    []Source
+		Requires                   []string
+		Noarch                     bool
+	}{r.Name, r.Summary, r.Description, r.Kind, r.Spec.Digest, files, r.Fetched, r.Requires, r.Noarch != ""})
+	if err != nil {
+		return "", fmt.Errorf("digest of recipe %s: %w", r.Name, err)
+	}
+	return store.Of(parts), nil
+}
