@@ -88,9 +88,9 @@ func (s *Images) Find(key string) (*Image, error) {
 	return &img, nil
 }
 
-// Alone runs make while no other process makes the image of that key, and first
+// Alone runs build while no other process makes the image of that key, and first
 // looks whether one has made it meanwhile.
-func (s *Images) Alone(ctx context.Context, key string, make func() (*Image, error)) (*Image, error) {
+func (s *Images) Alone(ctx context.Context, key string, build func() (*Image, error)) (*Image, error) {
 	if img, err := s.Find(key); !errors.Is(err, store.ErrNotFound) {
 		return img, err
 	}
@@ -102,7 +102,7 @@ func (s *Images) Alone(ctx context.Context, key string, make func() (*Image, err
 	if img, err := s.Find(key); !errors.Is(err, store.ErrNotFound) {
 		return img, err
 	}
-	return make()
+	return build()
 }
 
 // Temp makes an empty folder on the store's file system. The caller removes it.
