@@ -70,6 +70,6 @@ func (c *config) setDefaults() {
 	def(&c.Release, "3")
 	def(&c.Runtime, "runc")
 	def(&c.Repository.URL, defaultURL)
-	def(&c.Key.Name, "OpenHPC "+c.Release+" (built by ohpc-build)")
+	def(&c.Key.Name, "OpenHPC "+c.Release)
 	def(&c.Key.Email, "root@localhost")
 }

@@ -19,6 +19,7 @@ func newKey(f *flags) *cobra.Command {
 when it is first needed. To sign with a key of your own, put its armored private
 half there before: ohpc-build key show tells the path.`,
 		Args: subcommand,
+		RunE: help,
 	}
 	cmd.AddCommand(newKeyGenerate(f), newKeyShow(f), newKeyExport(f))
 	return cmd
@@ -28,7 +29,7 @@ func newKeyGenerate(f *flags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "generate",
 		Short: "Make the signing key (RSA-4096)",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := readConfig(f.config)
 			if err != nil {
@@ -55,7 +56,7 @@ func newKeyShow(f *flags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show",
 		Short: "Show where the signing key is, its fingerprint and its user id",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path, key, err := f.existingKey()
 			if err != nil {
@@ -70,7 +71,7 @@ func newKeyExport(f *flags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "export",
 		Short: "Print the public key, armored, as clients import it",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, key, err := f.existingKey()
 			if err != nil {

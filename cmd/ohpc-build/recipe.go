@@ -15,17 +15,10 @@ func newRecipe(f *flags) *cobra.Command {
 		Use:   "recipe",
 		Short: "Look at the catalogue's recipes",
 		Args:  subcommand,
+		RunE:  help,
 	}
 	cmd.AddCommand(newRecipeList(f), newRecipeShow(f), newRecipeLint(f))
 	return cmd
-}
-
-// subcommand is the Args of a command that only groups others.
-func subcommand(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usageError("unknown command %q: %s --help lists the commands", args[0], cmd.CommandPath())
-	}
-	return nil
 }
 
 // catalogOnly loads the catalogue for commands that need nothing else.
@@ -41,7 +34,7 @@ func newRecipeList(f *flags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List the recipes",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := f.catalogOnly()
 			if err != nil {
@@ -123,7 +116,7 @@ func newRecipeLint(f *flags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "lint",
 		Short: "Read the whole catalogue and report everything that is wrong in it",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := f.catalogOnly() // loading is strict: what is wrong comes back as the error
 			if err != nil {

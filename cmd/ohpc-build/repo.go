@@ -15,6 +15,7 @@ func newRepo(f *flags) *cobra.Command {
 		Use:   "repo",
 		Short: "Published repositories",
 		Args:  subcommand,
+		RunE:  help,
 	}
 	cmd.AddCommand(newRepoVerify(f))
 	return cmd

@@ -46,10 +46,9 @@ Exit status: 0 all green, 1 a build or a check failed, 2 a mistake in usage,
 recipe or configuration, 3 the host lacks something, 130 interrupted.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args: func(_ *cobra.Command, args []string) error {
-			return usageError("unknown command %q: ohpc-build --help lists the commands", args[0])
-		},
-		Version: version,
+		Args:          subcommand,
+		RunE:          help,
+		Version:       version,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -197,6 +196,25 @@ func (f *flags) logger() (*slog.Logger, error) {
 	}
 	return nil, usageError("--log-format is text or json, not %q", f.logFormat)
 }
+
+// noArgs is the Args of a command that takes none.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError("%s takes no argument, and was given %q", cmd.CommandPath(), args[0])
+	}
+	return nil
+}
+
+// subcommand is the Args of a command that only groups others.
+func subcommand(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError("unknown command %q: %s --help lists the commands", args[0], cmd.CommandPath())
+	}
+	return nil
+}
+
+// help is what a command does that only groups others.
+func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
 func orElse(a, b []string) []string {
 	if len(a) > 0 {

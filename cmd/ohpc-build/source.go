@@ -16,6 +16,7 @@ func newSource(f *flags) *cobra.Command {
 		Use:   "source",
 		Short: "The sources that recipes are built from",
 		Args:  subcommand,
+		RunE:  help,
 	}
 	cmd.AddCommand(
 		&cobra.Command{
