@@ -119,7 +119,8 @@ func (s Spec) id(items []item, repoFile []byte, at time.Time) string {
 // fill makes a whole snapshot in dir, durable but for dir's own name.
 func (s Spec) fill(ctx context.Context, st *store.Store, dir string, items []item, repoFile []byte, at time.Time) error {
 	for _, sub := range append([]string{noarchDir, sourceDir, rpmmd.Dir}, s.Arches...) {
-		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
+		sub = filepath.Join(dir, sub)
+		if err := errors.Join(os.Mkdir(sub, 0o755), os.Chmod(sub, 0o755)); err != nil { // whatever the umask
 			return err
 		}
 	}
@@ -191,7 +192,7 @@ func place(st *store.Store, d store.Digest, path string) error {
 	if sys, ok := fi.Sys().(*syscall.Stat_t); ok && sys.Nlink > 1 {
 		return nil
 	}
-	return f.Sync()
+	return errors.Join(f.Chmod(0o444), f.Sync())
 }
 
 func writeFile(path string, b []byte) error {
@@ -200,7 +201,7 @@ func writeFile(path string, b []byte) error {
 		return err
 	}
 	_, err = f.Write(b)
-	return errors.Join(err, f.Sync(), f.Close())
+	return errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()) // whatever the umask
 }
 
 // syncDir makes the names in a folder durable.

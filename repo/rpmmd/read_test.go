@@ -242,11 +242,10 @@ func FuzzText(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		s = strings.ReplaceAll(s, "\x00", "")
-		dir := t.TempDir()
 		e := entry(t, rpmtest.Simple("text", "1", "1", "noarch", rpmtest.Text(1004, s), rpmtest.Int32s(1080, 1), rpmtest.Texts(1081, s), rpmtest.Texts(1082, s)))
-		_, err := rpmmd.Write(t.Context(), dir, []rpmmd.Entry{e}, rpmmd.Options{})
-		require.NoError(t, err)
-		primary, other := data(t, dir, "primary"), data(t, dir, "other")
+		var fragments rpmmd.Fragments
+		require.NoError(t, fragments.Append(e, 0))
+		primary, other := parse(t, bytes.NewReader(fragments.Primary)), parse(t, bytes.NewReader(fragments.Other))
 		require.Equal(t, textOf(primary, "summary"), textOf(other, "changelog"))
 	})
 }
