@@ -81,11 +81,12 @@ func (s *Images) unpackLayer(ctx context.Context, l Layer) (string, error) {
 	}
 	if err := s.apply(ctx, tmp, l); err != nil {
 		// A blob that has rotted is of no use to anybody, and its image is taken
-		// for absent and made anew once it is gone.
+		// for absent and made anew once it is gone. Decompression often stumbles
+		// before the digest tells.
 		var corrupt *store.CorruptError
-		if errors.As(err, &corrupt) {
+		if _, verr := s.store.Path(l.Blob); errors.As(verr, &corrupt) {
 			os.Remove(corrupt.Path)
-			return "", fmt.Errorf("%w; it was removed, and the next run gets it anew", err)
+			return "", fmt.Errorf("%w; it was removed, and the next run gets it anew", corrupt)
 		}
 		return "", err
 	}
