@@ -130,10 +130,6 @@ func TestClients(t *testing.T) {
 				map[string]string{"dnf": "repomd.xml GPG signature verification error", "zypper": "Signature verification failed for file 'repomd.xml'"},
 			},
 			{
-				"repomd.xml.asc", func(t testing.TB, s publish.Snapshot) { flip(t, filepath.Join(s.Dir, rpmmd.RepomdFile+".asc")) }, true,
-				map[string]string{"dnf": "repomd.xml GPG signature verification error", "zypper": "Signature verification failed for repomd.xml"},
-			},
-			{
 				"package", func(t testing.TB, s publish.Snapshot) { flip(t, filepath.Join(s.Dir, file)) }, false,
 				map[string]string{"dnf": "has incorrect checksum", "zypper": "verification failed"},
 			},

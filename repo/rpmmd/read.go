@@ -27,7 +27,7 @@ const (
 	// distributions stay below one gigabyte.
 	maxOpen = 4 << 30
 	// maxElement bounds what one package may take in a data file.
-	maxElement = 64 << 20
+	maxElement = 32 << 20
 	// maxWindow bounds what a decompressor may keep in memory.
 	maxWindow = 128 << 20
 )

@@ -195,7 +195,7 @@ func TestReadPrimaryErrors(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 	endless := io.MultiReader(strings.NewReader(`<metadata><package><name>`), zerosAs('a'))
-	_, err := rpmmd.ReadPrimary(io.LimitReader(endless, 100<<20), func(rpmmd.Record) error { return nil })
+	_, err := rpmmd.ReadPrimary(io.LimitReader(endless, 40<<20), func(rpmmd.Record) error { return nil })
 	require.ErrorContains(t, err, "one element has more than")
 }
 
