@@ -1,0 +1,22 @@
+#!{{.Folder}}/native/bash -p
+# The compiler driver. Work is done by the native cross driver with the paths of
+# the image's own compiler; questions about the compiler, and what only the own
+# driver can answer, go to the own driver.
+for arg; do
+	case $arg in
+	-v | -'###' | -V | -version | -qversion | --version | -help* | --help* | --target-help | \
+		-dump* | -print-* | --print-* | -m*=native | -isysroot* | --sysroot* | @*)
+		exec -a "$0" {{.Folder}}/own/{{.Name}} "$@"
+		;;
+	esac
+done
+# Drivers heed LIBRARY_PATH only when they are not cross drivers (gcc.cc,
+# process_command).
+IFS=:
+set -f
+directories=()
+for directory in $LIBRARY_PATH; do
+	directories+=("-L${directory:-.}")
+done
+export GCC_EXEC_PREFIX=/usr/lib/gcc/
+exec -a "$0" {{.Folder}}/native/{{.Name}} "$@" "${directories[@]}"
