@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"sync"
 
@@ -12,6 +11,7 @@ import (
 
 	"github.com/ohpc-build/ohpc-build/builder/buildroot"
 	"github.com/ohpc-build/ohpc-build/builder/image"
+	"github.com/ohpc-build/ohpc-build/builder/image/bridge"
 	"github.com/ohpc-build/ohpc-build/builder/image/debian"
 )
 
@@ -66,5 +66,9 @@ func (m *Matrix) image(ctx context.Context, images *image.Images, c Cell) (*imag
 		return nil, err
 	}
 	defer log.Close()
-	return b.Image(ctx, images, c.Arch, io.Writer(log))
+	base, err := b.Image(ctx, images, c.Arch, log)
+	if err != nil || len(c.Target.Bridge) == 0 {
+		return base, err
+	}
+	return bridge.Names(c.Target.Bridge).Image(ctx, images, m.sandbox, base, log)
 }

@@ -256,7 +256,7 @@ func TestTheWholeLine(t *testing.T) {
 	require.Equal(t, report.Pass, r.Result)
 	require.Equal(t, report.Supported, r.Cells[0].Status)
 	require.Len(t, r.Snapshots, 1)
-	tree := r.Snapshots[0].Path
+	tree := filepath.Join(l.opt.Out, r.Snapshots[0].Path)
 	for _, name := range []string{"repodata/repomd.xml", "repodata/repomd.xml.asc", "OpenHPC.repo", "RPM-GPG-KEY-OpenHPC-3", "src/tool-ohpc-1-1.src.rpm"} {
 		require.FileExists(t, filepath.Join(tree, name))
 	}

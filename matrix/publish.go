@@ -82,7 +82,7 @@ func (m *Matrix) publish(ctx context.Context) error {
 		return err
 	}
 	for _, s := range all {
-		path := filepath.Join(m.reposRoot(), "OpenHPC", s.Release, s.Target)
+		path := filepath.Join("repos", "OpenHPC", s.Release, s.Target)
 		m.report.Snapshots = append(m.report.Snapshots, report.Snapshot{
 			Target: s.Target, ID: s.ID, Path: path, Packages: s.Packages, Published: true,
 		})

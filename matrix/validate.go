@@ -330,6 +330,10 @@ func (v *cellValidation) install(ctx context.Context) error {
 	if err := os.MkdirAll(changes, 0o755); err != nil {
 		return fmt.Errorf("preparing tests: %w", err)
 	}
+	if validate.Installed(ctx, v.container(), v.repo, packages, changes) {
+		v.installed = changes
+		return nil
+	}
 	result := validate.Install(ctx, v.container(), v.repo, manager, "what is tested", packages, changes)
 	if result.Outcome != validate.Pass {
 		v.broken = fmt.Errorf("%s", result.Reason)

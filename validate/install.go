@@ -63,31 +63,48 @@ func installCommands(manager string, packages []string) ([][]string, error) {
 	return nil, &ManagerError{manager}
 }
 
-// Install installs packages with a package manager in a fresh container, GPG
-// checks on, and asks rpm whether they are there. The check's name is
-// install-<manager>. What changed in the container is left in the empty folder
-// keep, for tests to stand on.
-func Install(ctx context.Context, c Container, repo Repository, manager, subject string, packages []string, keep string) Check {
+// Install installs packages with a package manager in a container, GPG checks on,
+// and asks rpm whether they are there. The check's name is install-<manager>.
+// What changed in the container is left in the folder changes, for tests to stand
+// on; an empty one makes the container a fresh one.
+func Install(ctx context.Context, c Container, repo Repository, manager, subject string, packages []string, changes string) Check {
 	return run(ctx, "install-"+manager, subject, func(log io.Writer) error {
 		commands, err := installCommands(manager, packages)
 		if err != nil {
 			return err
 		}
-		commands = append(commands, append([]string{"rpm", "--query", "--"}, packages...))
-		for _, args := range commands {
-			fmt.Fprintf(log, "+ %s\n", strings.Join(args, " "))
-			err := c.Run(ctx, Command{
-				Args:    args,
-				Mounts:  repo.mounts(),
-				Changes: keep,
-				Root:    true,
-				Timeout: managerTimeout,
-				Output:  log,
-			})
-			if err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
+		for _, args := range append(commands, queryCommand(packages)) {
+			if err := repo.command(ctx, c, args, changes, log); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
+}
+
+// Installed says whether all packages are there already, themselves or by another
+// that provides them.
+func Installed(ctx context.Context, c Container, repo Repository, packages []string, changes string) bool {
+	return repo.command(ctx, c, queryCommand(packages), changes, io.Discard) == nil
+}
+
+func queryCommand(packages []string) []string {
+	return append([]string{"rpm", "--query", "--whatprovides", "--"}, packages...)
+}
+
+// command runs one command as root in a container that has the repository.
+func (r Repository) command(ctx context.Context, c Container, args []string, changes string, log io.Writer) error {
+	fmt.Fprintf(log, "+ %s\n", strings.Join(args, " "))
+	err := c.Run(ctx, Command{
+		Args:    args,
+		Mounts:  r.mounts(),
+		Changes: changes,
+		Root:    true,
+		Timeout: managerTimeout,
+		Output:  log,
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", args[0], err)
+	}
+	return nil
 }

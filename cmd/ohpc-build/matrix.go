@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -48,8 +49,8 @@ func (f *flags) conclude(cmd *cobra.Command, r *report.Run, err error) error {
 	fmt.Fprintln(out)
 	fmt.Fprintln(out, r.Summary())
 	for _, s := range r.Snapshots {
-		fmt.Fprintf(out, "%s: %s in %s\n", s.Target, plural(s.Packages, "package"), s.Path)
+		fmt.Fprintf(out, "%s: %s in %s\n", s.Target, plural(s.Packages, "package"), filepath.Join(f.out, s.Path))
 	}
-	fmt.Fprintf(out, "report: %s/report\n", f.out)
+	fmt.Fprintf(out, "report: %s\n", filepath.Join(f.out, "report"))
 	return nil
 }

@@ -96,7 +96,7 @@ type Check struct {
 type Snapshot struct {
 	Target    string `json:"target"`
 	ID        string `json:"id"`
-	Path      string `json:"path"`
+	Path      string `json:"path"` // relative to the output folder
 	Packages  int    `json:"packages"`
 	Published bool   `json:"published"`
 }
