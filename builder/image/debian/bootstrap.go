@@ -141,14 +141,16 @@ func (b Bootstrap) make(ctx context.Context, images *image.Images, key, arch str
 	}()
 	img, err := images.Append(ctx, key, nil, arch, "bootstrap of "+b.Suite, clean)
 	clean.CloseWithError(err)
-	// The one is the other's cause when it wraps it.
-	if runErr := <-ran; runErr != nil && errors.Is(err, runErr) {
-		if cause := context.Cause(ctx); cause != nil {
-			runErr = cause
-		}
+	runErr := <-ran
+	switch cause := context.Cause(ctx); {
+	case err == nil:
+		return img, nil
+	case cause != nil:
+		return nil, fmt.Errorf("bootstrapping %s for %s: %w", b.Suite, arch, cause)
+	case runErr != nil && errors.Is(err, runErr): // otherwise it failed because nobody took its output
 		return nil, &Error{Suite: b.Suite, Arch: arch, Tail: tail.String(), Err: runErr}
 	}
-	return img, err
+	return nil, err
 }
 
 // args is mmdebstrap's command line.
@@ -160,7 +162,6 @@ func (b Bootstrap) args(ctx context.Context, debArch string) ([]string, error) {
 	args := []string{
 		"mmdebstrap", "--variant=essential", "--format=tar", "--architectures=" + debArch,
 		"--components=" + strings.Join(components, ","),
-		"--include=" + strings.Join(b.Packages, ","),
 		"--aptopt=APT::Install-Recommends \"false\"",
 		"--aptopt=Acquire::Retries \"3\"",
 		"--aptopt=Acquire::http::Timeout \"30\"",
@@ -168,6 +169,9 @@ func (b Bootstrap) args(ctx context.Context, debArch string) ([]string, error) {
 		// A bootstrap that is cut short is thrown away, so that nothing needs to
 		// reach the disk in order.
 		"--dpkgopt=force-unsafe-io",
+	}
+	if len(b.Packages) > 0 {
+		args = append(args, "--include="+strings.Join(b.Packages, ","))
 	}
 	for _, path := range []string{"man", "info", "locale", "lintian", "doc"} {
 		args = append(args, "--dpkgopt=path-exclude=/usr/share/"+path+"/*")
