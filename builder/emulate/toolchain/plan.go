@@ -199,7 +199,7 @@ func (p *planner) compiler(version string) error {
 	if err != nil {
 		return err
 	}
-	compiler, err := compare(native, own)
+	compiler, err := compare(native, own, p.image.Arch)
 	if err != nil {
 		return err
 	}
