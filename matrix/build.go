@@ -267,12 +267,15 @@ func (m *Matrix) settle() error {
 	return nil
 }
 
+// emulatedTimes is how much longer than natively something may take when it is
+// emulated, before it is held to hang.
+const emulatedTimes = 20
+
 // limits are what a job may take. Emulated, everything takes longer; a build
 // that is merely slow must not be taken for one that hangs.
 func limits(native bool, time0 time.Duration, memory int64, cores int) builder.Limits {
 	const (
-		defaultTime   = 2 * time.Hour
-		emulatedTimes = 20
+		defaultTime = 2 * time.Hour
 	)
 	if time0 == 0 {
 		time0 = defaultTime
