@@ -144,6 +144,14 @@ func conventions(t *testing.T, c *recipes.Catalog, target *recipes.Target, e eva
 		require.True(t, known(e.arch, d.Name), "%s is neither made here nor in the target's bridge", d.Name)
 	}
 
+	// rpm keeps the expanded spec in the package: the number of processors must
+	// not be in it.
+	if e.Recipe.Kind == recipes.Component {
+		text, err := c.Read(e.Recipe.Spec)
+		require.NoError(t, err)
+		require.NotContains(t, string(text), "_smp_")
+	}
+
 	// What the spec names is there, and what is there is named.
 	have := []string{}
 	for _, f := range e.Recipe.Sources {

@@ -194,7 +194,7 @@ func TestProblems(t *testing.T) {
 		"meta without content": {meta, `requires: ["probe-{compiler}-ohpc"]`, "requires: []", meta + ":5:11: a meta-package without requirements installs nothing"},
 		"meta requires twice":  {meta, `["probe`, `["probe-{compiler}-ohpc", "probe`, meta + ":5:37: probe-{compiler}-ohpc is required twice"},
 		"meta, bad name":       {meta, `["probe`, `["a b", "probe`, meta + `:5:12: "a b" is not the name of a package`},
-		"meta, bad template":   {meta, `["probe-{compiler}`, `["probe-{compilr}`, meta + `:5:12: {compilr} is not one of the recipe's families (did you mean "compiler"?)`},
+		"meta, bad template":   {meta, `["probe-{compiler}`, `["probe-{comqiler}`, meta + `:5:12: {comqiler} is not one of the recipe's families (did you mean "compiler"?)`},
 		"meta, section":        {meta, "families:", "description: |\n  text\n  %post\n  rm -rf /\nfamilies:", meta + ":4:14: no line of description may begin with % (rpm would take it for a section)"},
 		"meta, two lines":      {meta, "summary: Libraries built with {compiler}", `summary: "a\nRequires: b"`, meta + ":3:10: summary must be a single line"},
 		"meta, one name":       {meta, "name: ohpc-{compiler}-libs", "name: ohpc-compiler-libs", meta + ":4:12: the meta-package has the same name for each member of the family (put {compiler} into the name)"},
