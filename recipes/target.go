@@ -37,6 +37,10 @@ type Bootstrap struct {
 	Suite      string   `yaml:"suite,required"`
 	Components []string `yaml:"components"` // main when empty
 	Packages   []string `yaml:"packages,required"`
+
+	// Toolchain are, for a foreign architecture, the packages of a native root
+	// whose programs do the work of emulated builds: a cross compiler and tools.
+	Toolchain map[string][]string `yaml:"toolchain"`
 }
 
 // RequiredCheck is a check by name, for all architectures of its target or for
