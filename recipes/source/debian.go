@@ -1,33 +1,26 @@
 package source
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
-	"syscall"
-	"time"
 
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/recipes"
 )
 
-// fetchDebian gets a file of a Debian source package with the host's apt, so
-// that its proxies, transports and mirrors are used, but with lists of our own.
+// fetchDebian gets a file of a Debian source package from the first mirror that
+// has it as it should be.
 func (f *Fetcher) fetchDebian(ctx context.Context, s recipes.Source, want store.Digest) (store.Digest, error) {
-	failure := &FetchError{Source: s.File}
 	for _, name := range []string{s.Debian.Suite, s.Debian.Package, s.Debian.Version} {
 		if name == "" || strings.HasPrefix(name, "-") || strings.ContainsAny(name, " \t\n/=[]") {
 			return "", fmt.Errorf("source %s: %q is not a name that Debian's archive has", s.File, name)
 		}
 	}
-	mirrors, err := f.debian.mirrors(ctx, s.Debian.Suite)
+	failure := &FetchError{Source: s.File}
+	mirrors, err := f.debian.Mirrors(ctx, s.Debian.Suite)
 	if err != nil {
 		failure.Tries = append(failure.Tries, Try{"Debian's archive", err})
 	}
@@ -35,9 +28,6 @@ func (f *Fetcher) fetchDebian(ctx context.Context, s recipes.Source, want store.
 		d, err := f.fetchFromMirror(ctx, s, mirror, want)
 		if err == nil {
 			return d, nil
-		}
-		if ctx.Err() != nil {
-			return "", context.Cause(ctx)
 		}
 		failure.Tries = append(failure.Tries, Try{mirror + " " + s.Debian.Suite, err})
 	}
@@ -48,216 +38,18 @@ func (f *Fetcher) fetchDebian(ctx context.Context, s recipes.Source, want store.
 }
 
 func (f *Fetcher) fetchFromMirror(ctx context.Context, s recipes.Source, mirror string, want store.Digest) (store.Digest, error) {
-	lists, err := f.debian.lists(ctx, mirror, s.Debian.Suite)
-	if err != nil {
-		return "", err
-	}
 	tmp, err := f.store.Temp("debian-")
 	if err != nil {
 		return "", err
 	}
 	defer os.RemoveAll(tmp)
-	// An archive forgets versions, but a newer one often has the same upstream
-	// file. The digest decides.
-	var failures []string
-	for _, version := range []string{s.Debian.Package + "=" + s.Debian.Version, s.Debian.Package} {
-		if err := lists.download(ctx, version, tmp); err != nil {
-			failures = append(failures, fmt.Sprintf("%s: %v", version, err))
-			continue
-		}
-		file, err := os.Open(filepath.Join(tmp, filepath.Base(s.Debian.File)))
-		if errors.Is(err, os.ErrNotExist) {
-			failures = append(failures, fmt.Sprintf("%s has no file %s, but %s", version, s.Debian.File, listed(tmp)))
-			continue
-		}
-		if err != nil {
-			return "", err
-		}
-		defer file.Close()
-		return f.keep(ctx, s, mirror, want, file)
+	if err := f.debian.Download(ctx, mirror, *s.Debian, tmp); err != nil {
+		return "", err
 	}
-	return "", errors.New(strings.Join(failures, "; "))
-}
-
-func listed(dir string) string {
-	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) == 0 {
-		return "nothing"
-	}
-	names := make([]string, len(entries))
-	for i, e := range entries {
-		names[i] = e.Name()
-	}
-	return strings.Join(names, ", ")
-}
-
-// archives are the Debian archives asked so far.
-type archives struct {
-	store  *store.Store
-	mirror string // given by the user; otherwise the host's
-
-	mu    sync.Mutex
-	known map[string]*aptLists // by mirror and suite
-}
-
-func (a *archives) close() error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var errs []error
-	for _, l := range a.known {
-		errs = append(errs, os.RemoveAll(l.dir))
-	}
-	a.known = nil
-	return errors.Join(errs...)
-}
-
-// mirrors are where a suite may be had, Debian's own mirrors before repositories
-// that only name their suites alike.
-func (a *archives) mirrors(ctx context.Context, suite string) ([]string, error) {
-	if a.mirror != "" {
-		return []string{a.mirror}, nil
-	}
-	const format = "$(REPO_URI)\t$(RELEASE)\t$(CODENAME)\t$(COMPONENT)\t$(ORIGIN)"
-	out, err := apt(ctx, "", "apt-get", "indextargets", "--format", format)
+	file, err := os.Open(filepath.Join(tmp, s.Debian.File))
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	var debian, others []string
-	for line := range strings.Lines(string(out)) {
-		fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-		if len(fields) != 5 || (fields[1] != suite && fields[2] != suite) || fields[3] != "main" {
-			continue
-		}
-		if fields[4] == "Debian" {
-			debian = append(debian, fields[0])
-		} else {
-			others = append(others, fields[0])
-		}
-	}
-	var found []string
-	for _, uri := range append(debian, others...) {
-		if !slices.Contains(found, uri) && !strings.ContainsAny(uri, " \t[]") {
-			found = append(found, uri)
-		}
-	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("this host's apt has no mirror of Debian %s configured; name one with the option mirror", suite)
-	}
-	return found, nil
-}
-
-// lists downloads the index of a suite's sources once.
-func (a *archives) lists(ctx context.Context, mirror, suite string) (*aptLists, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	key := mirror + " " + suite
-	if l := a.known[key]; l != nil {
-		return l, nil
-	}
-	dir, err := a.store.Temp("apt-")
-	if err != nil {
-		return nil, err
-	}
-	l := &aptLists{dir: dir}
-	if err := l.update(ctx, mirror, suite); err != nil {
-		os.RemoveAll(dir)
-		return nil, err
-	}
-	if a.known == nil {
-		a.known = map[string]*aptLists{}
-	}
-	a.known[key] = l
-	return l, nil
-}
-
-// aptLists is a folder with everything that apt writes, so that nothing of the
-// host's is touched.
-type aptLists struct{ dir string }
-
-// aptHooks undoes what a host may do after each update: these are not its lists.
-const aptHooks = `#clear APT::Update::Pre-Invoke;
-#clear APT::Update::Post-Invoke;
-#clear APT::Update::Post-Invoke-Success;
-#clear APT::Update::Post-Invoke-Stats;
-`
-
-func (l *aptLists) args(args ...string) []string {
-	at := func(name string) string { return filepath.Join(l.dir, name) }
-	return append([]string{
-		"--config-file", at("apt.conf"),
-		"--option", "Dir::Etc::SourceList=" + at("sources.list"),
-		"--option", "Dir::Etc::SourceParts=/dev/null",
-		"--option", "Dir::State::Lists=" + at("lists"),
-		"--option", "Dir::Cache=" + at("cache"),
-		"--option", "Dir::Cache::PkgCache=", "--option", "Dir::Cache::SrcPkgCache=",
-		"--option", "Acquire::Languages=none",
-		"--option", "Acquire::Retries=3",
-		"--option", "Acquire::http::Timeout=30", "--option", "Acquire::https::Timeout=30",
-	}, args...)
-}
-
-func (l *aptLists) update(ctx context.Context, mirror, suite string) error {
-	for _, dir := range []string{"lists/partial", "cache/archives/partial"} {
-		if err := os.MkdirAll(filepath.Join(l.dir, dir), 0o755); err != nil {
-			return err
-		}
-	}
-	// Who made the archive is not asked, nor when: what a recipe wants of it is
-	// known by its digest, and the keys of Debian are not on every host.
-	line := fmt.Sprintf("deb-src [trusted=yes check-valid-until=no] %s %s main\n", mirror, suite)
-	if strings.Count(line, "\n") != 1 {
-		return fmt.Errorf("%q cannot be a mirror", mirror)
-	}
-	for name, text := range map[string]string{"sources.list": line, "apt.conf": aptHooks} {
-		if err := os.WriteFile(filepath.Join(l.dir, name), []byte(text), 0o644); err != nil {
-			return err
-		}
-	}
-	_, err := apt(ctx, l.dir, "apt-get", l.args("--error-on=any", "update")...)
-	return err
-}
-
-// download gets the upstream files of a source package, "name" or "name=version",
-// into dir.
-func (l *aptLists) download(ctx context.Context, version, dir string) error {
-	_, err := apt(ctx, dir, "apt-get", l.args("--only-source", "--download-only", "--tar-only", "source", "--", version)...)
-	return err
-}
-
-// apt runs a program of apt in a folder and returns its standard output. The
-// error holds what it complained about.
-func apt(ctx context.Context, dir, name string, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	// apt's downloaders are children of its own: all of them end with it.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 5 * time.Second
-	var out, complaints bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &complaints
-	err := cmd.Run()
-	switch {
-	case errors.Is(err, exec.ErrNotFound):
-		return nil, fmt.Errorf("this host has no %s, which Debian's sources are fetched with: %w", name, err)
-	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
-	case err != nil:
-		return nil, fmt.Errorf("%s (%w)", complaint(complaints.String()), err)
-	}
-	return out.Bytes(), nil
-}
-
-// complaint is what apt calls errors, in one line.
-func complaint(stderr string) string {
-	var errs []string
-	for line := range strings.Lines(stderr) {
-		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "E: "); ok {
-			errs = append(errs, text)
-		}
-	}
-	if len(errs) == 0 {
-		return "apt-get failed"
-	}
-	return strings.Join(errs, "; ")
+	defer file.Close()
+	return f.keep(ctx, s, mirror, want, file)
 }

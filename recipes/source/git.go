@@ -17,6 +17,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"github.com/ohpc-build/ohpc-build/recipes"
+	"github.com/ohpc-build/ohpc-build/recipes/source/tarball"
 )
 
 // maxTree bounds the number of entries of a commit's tree.
@@ -38,15 +39,15 @@ func (f *Fetcher) archiveCommit(ctx context.Context, g recipes.Git, w io.Writer)
 	if err != nil {
 		return fmt.Errorf("reading the tree of commit %s: %w", g.Commit, err)
 	}
-	t := newTarball(w, g.Prefix, commit.Committer.When, f.options.maxSize)
+	t := tarball.New(w, g.Prefix, commit.Committer.When, f.options.maxSize)
 	entries := 0
 	if err := archiveTree(ctx, t, tree, "", &entries); err != nil {
 		return fmt.Errorf("archiving commit %s: %w", g.Commit, err)
 	}
-	return t.close()
+	return t.Close()
 }
 
-func archiveTree(ctx context.Context, t *tarball, tree *object.Tree, dir string, entries *int) error {
+func archiveTree(ctx context.Context, t *tarball.Writer, tree *object.Tree, dir string, entries *int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -60,7 +61,7 @@ func archiveTree(ctx context.Context, t *tarball, tree *object.Tree, dir string,
 		name := path.Join(dir, e.Name)
 		switch e.Mode { //nolint:exhaustive // the default refuses the rest
 		case filemode.Dir:
-			if err := t.folder(name); err != nil {
+			if err := t.Folder(name); err != nil {
 				return err
 			}
 			sub, err := tree.Tree(e.Name)
@@ -71,7 +72,7 @@ func archiveTree(ctx context.Context, t *tarball, tree *object.Tree, dir string,
 				return err
 			}
 		case filemode.Submodule:
-			if err := t.folder(name); err != nil {
+			if err := t.Folder(name); err != nil {
 				return err
 			}
 		case filemode.Regular, filemode.Deprecated, filemode.Executable, filemode.Symlink:
@@ -85,7 +86,7 @@ func archiveTree(ctx context.Context, t *tarball, tree *object.Tree, dir string,
 	return nil
 }
 
-func archiveBlob(t *tarball, tree *object.Tree, e object.TreeEntry, name string) error {
+func archiveBlob(t *tarball.Writer, tree *object.Tree, e object.TreeEntry, name string) error {
 	file, err := tree.TreeEntryFile(&e)
 	if err != nil {
 		return err
@@ -100,9 +101,9 @@ func archiveBlob(t *tarball, tree *object.Tree, e object.TreeEntry, name string)
 		if err != nil {
 			return err
 		}
-		return t.link(name, string(target))
+		return t.Link(name, string(target))
 	}
-	return t.file(name, e.Mode == filemode.Executable, file.Size, r)
+	return t.File(name, e.Mode == filemode.Executable, file.Size, r)
 }
 
 // openRepository makes a commit available, from a local repository as it is, and

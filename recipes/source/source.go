@@ -12,6 +12,8 @@ import (
 
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/recipes"
+	"github.com/ohpc-build/ohpc-build/recipes/source/debian"
+	"github.com/ohpc-build/ohpc-build/recipes/source/tarball"
 )
 
 // Fetcher brings sources into a store. It is safe for concurrent use.
@@ -19,7 +21,7 @@ type Fetcher struct {
 	store   *store.Store
 	client  *http.Client
 	options options
-	debian  *archives
+	debian  *debian.Archives
 }
 
 // New returns a fetcher. Close it after use.
@@ -28,11 +30,11 @@ func New(st *store.Store, opts ...Option) *Fetcher {
 	for _, opt := range opts {
 		opt(&o)
 	}
-	return &Fetcher{store: st, client: newClient(o), options: o, debian: &archives{store: st, mirror: o.mirror}}
+	return &Fetcher{store: st, client: newClient(o), options: o, debian: debian.New(o.mirror, st.Temp)}
 }
 
 // Close removes what the fetcher kept beside the store.
-func (f *Fetcher) Close() error { return f.debian.close() }
+func (f *Fetcher) Close() error { return f.debian.Close() }
 
 // Generated holds the bytes of generated sources by their names.
 type Generated map[string][]byte
@@ -148,7 +150,7 @@ func (f *Fetcher) pack(ctx context.Context, s recipes.Source, want store.Digest,
 		return "", fmt.Errorf("source %s: %w", s.File, err)
 	}
 	defer file.Close()
-	w, err := compress(s.File, file)
+	w, err := tarball.Compress(s.File, file)
 	if err != nil {
 		return failed(err)
 	}
@@ -181,17 +183,13 @@ func (l *limited) Read(p []byte) (int, error) {
 	n, err := l.r.Read(p)
 	l.left -= int64(n)
 	if l.left < 0 {
-		return 0, &SizeError{l.limit}
+		return 0, &SizeError{Limit: l.limit}
 	}
 	return n, err
 }
 
 // SizeError says that a source is larger than is allowed.
-type SizeError struct{ Limit int64 } // bytes
-
-func (e *SizeError) Error() string {
-	return fmt.Sprintf("it is larger than the limit of %d MiB", e.Limit>>20)
-}
+type SizeError = tarball.SizeError
 
 // options are what a Fetcher can be told.
 type options struct {

@@ -98,7 +98,7 @@ func (f *Fetcher) download(ctx context.Context, s recipes.Source, place string, 
 		return "", &StatusError{resp.StatusCode}
 	}
 	if resp.ContentLength > f.options.maxSize {
-		return "", &SizeError{f.options.maxSize}
+		return "", &SizeError{Limit: f.options.maxSize}
 	}
 	body := &watched{r: resp.Body, limit: f.options.stall, cancel: cancel}
 	body.timer = time.AfterFunc(body.limit, body.expire)
