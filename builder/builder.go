@@ -78,15 +78,21 @@ func (b *Builder) Build(ctx context.Context, job Job, log io.Writer) (*Result, e
 	}
 	defer logFile.Close()
 	out := newLog(io.MultiWriter(logFile, log), maxLog)
+	env := environment(job)
+	mounts := []sandbox.Mount{{Source: filepath.Join(dir, "top"), Destination: topdir}}
+	if job.Native != nil {
+		env = append(env, job.Native.Env...)
+		mounts = append(mounts, job.Native.Mounts...)
+	}
 	runErr := b.sandbox.Run(ctx, sandbox.Spec{
 		Name:     strings.ReplaceAll(job.ID, "/", "-"),
 		Layers:   layers,
 		Args:     rpmbuildArgs(job),
-		Env:      environment(job),
+		Env:      env,
 		Cwd:      topdir,
 		UID:      buildUser,
 		GID:      buildUser,
-		Mounts:   []sandbox.Mount{{Source: filepath.Join(dir, "top"), Destination: topdir}},
+		Mounts:   mounts,
 		HostName: "build",
 		Timeout:  job.Limits.Time,
 		Limits:   sandbox.Limits{Memory: job.Limits.Memory, Pids: job.Limits.Pids, CPUs: float64(job.Limits.Cores)},

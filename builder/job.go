@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/builder/buildroot"
+	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 )
 
@@ -24,6 +25,17 @@ type Job struct {
 	Defines      []Define            `json:"defines"`
 	Dependencies []buildroot.Package `json:"dependencies"` // installed on top of the image
 	Limits       Limits              `json:"limits"`
+
+	// Native is what does the work of an emulated build in place of the image's
+	// own programs; nil when nothing does.
+	Native *Native `json:"native,omitempty"`
+}
+
+// Native are programs of the host's architecture that are mounted over those of
+// a foreign root (package emulate/toolchain).
+type Native struct {
+	Mounts []sandbox.Mount `json:"mounts"`
+	Env    []string        `json:"env"`
 }
 
 // File is an object of the store under a name.

@@ -13,13 +13,14 @@ import (
 	"github.com/ohpc-build/ohpc-build/builder/image"
 	"github.com/ohpc-build/ohpc-build/builder/image/bridge"
 	"github.com/ohpc-build/ohpc-build/builder/image/debian"
+	"github.com/ohpc-build/ohpc-build/recipes"
 )
 
 // provideImages gets each cell's image and unpacks it, side by side.
 func (m *Matrix) provideImages(ctx context.Context) error {
 	stage := m.opt.Progress.Stage("images", len(m.cells))
 	defer stage.Close()
-	images := image.New(m.store, filepath.Join(m.opt.State, "layers", "images"))
+	images := m.imageStore()
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
 	for _, c := range m.cells {
@@ -40,6 +41,10 @@ func (m *Matrix) provideImages(ctx context.Context) error {
 	return g.Wait()
 }
 
+func (m *Matrix) imageStore() *image.Images {
+	return image.New(m.store, filepath.Join(m.opt.State, "layers", "images"))
+}
+
 func (m *Matrix) provideImage(ctx context.Context, images *image.Images, c Cell) (*image.Root, error) {
 	img, err := m.image(ctx, images, c)
 	if err != nil {
@@ -57,18 +62,22 @@ func (m *Matrix) image(ctx context.Context, images *image.Images, c Cell) (*imag
 	if from.Bootstrap == nil {
 		return images.Pull(ctx, from.Reference, c.Arch)
 	}
-	b := debian.Bootstrap{Suite: from.Bootstrap.Suite, Components: from.Bootstrap.Components, Packages: from.Bootstrap.Packages}
-	if m.opt.Mirror != "" {
-		b.Mirrors = []string{m.opt.Mirror}
-	}
 	log, err := m.createLog("image_" + c.Target.Name + "_" + c.Arch + ".log")
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	base, err := b.Image(ctx, images, c.Arch, log)
+	base, err := m.bootstrap(from.Bootstrap, from.Bootstrap.Packages).Image(ctx, images, c.Arch, log)
 	if err != nil || len(c.Target.Bridge) == 0 {
 		return base, err
 	}
 	return bridge.Names(c.Target.Bridge).Image(ctx, images, m.sandbox, base, log)
+}
+
+func (m *Matrix) bootstrap(from *recipes.Bootstrap, packages []string) debian.Bootstrap {
+	b := debian.Bootstrap{Suite: from.Suite, Components: from.Components, Packages: packages}
+	if m.opt.Mirror != "" {
+		b.Mirrors = []string{m.opt.Mirror}
+	}
+	return b
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ohpc-build/ohpc-build/builder"
 	"github.com/ohpc-build/ohpc-build/builder/buildroot"
+	"github.com/ohpc-build/ohpc-build/builder/emulate/toolchain"
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
@@ -40,6 +41,10 @@ type Options struct {
 	Runtime string // OCI runtime, a name or a path
 	Mirror  string // Debian archive; default: the one that the host's apt uses
 
+	// Emulation is how builds for another architecture run: EmulationNative (the
+	// default) or EmulationPlain.
+	Emulation string
+
 	KeyName, KeyEmail string // of the signing key that is made where there is none
 
 	Progress Progress
@@ -60,6 +65,7 @@ type Matrix struct {
 	opt   Options
 	cells []Cell
 
+	scratch string // a working folder that lasts as long as the run
 	store   *store.Store
 	sandbox *sandbox.Runtime
 	roots   *buildroot.Assembler
@@ -69,6 +75,7 @@ type Matrix struct {
 	key     *sign.Key
 
 	images    map[Cell]buildroot.Image
+	native    map[Cell]*toolchain.Plan    // of emulated cells that have one
 	generated map[string]source.Generated // by target
 	variants  map[string]recipes.Variant  // by job
 	jobs      map[string]builder.Job      // by job, without what it depends on
@@ -90,6 +97,13 @@ func New(opt Options) (*Matrix, error) {
 	}
 	if opt.Jobs <= 0 {
 		opt.Jobs = runtime.NumCPU()
+	}
+	switch opt.Emulation {
+	case "":
+		opt.Emulation = EmulationNative
+	case EmulationNative, EmulationPlain:
+	default:
+		return nil, &UsageError{fmt.Errorf("emulation is %s or %s, not %q", EmulationNative, EmulationPlain, opt.Emulation)}
 	}
 	for _, dir := range []*string{&opt.State, &opt.Out} {
 		abs, err := filepath.Abs(*dir)
@@ -120,6 +134,7 @@ func New(opt Options) (*Matrix, error) {
 		opt:       opt,
 		cells:     cells,
 		images:    map[Cell]buildroot.Image{},
+		native:    map[Cell]*toolchain.Plan{},
 		variants:  map[string]recipes.Variant{},
 		jobs:      map[string]builder.Job{},
 		results:   map[string]*builder.Result{},
@@ -173,6 +188,7 @@ func (m *Matrix) Run(ctx context.Context) (*report.Run, error) {
 	err := m.steps(ctx, []step{
 		{"host", m.prepare},
 		{"images", m.provideImages},
+		{"emulation", m.provideToolchains},
 		{"plan", m.makePlan},
 		{"build", m.build},
 		{"sign", m.signPackages},
@@ -188,6 +204,7 @@ func (m *Matrix) Build(ctx context.Context) (*report.Run, error) {
 	err := m.steps(ctx, []step{
 		{"host", m.prepare},
 		{"images", m.provideImages},
+		{"emulation", m.provideToolchains},
 		{"plan", m.makePlan},
 		{"build", m.build},
 	})
@@ -199,12 +216,14 @@ func (m *Matrix) Plan(ctx context.Context) (*plan.Plan, error) {
 	err := m.steps(ctx, []step{
 		{"host", m.prepare},
 		{"images", m.provideImages},
+		{"emulation", m.provideToolchains},
 		{"plan", m.makePlan},
 	})
 	return m.plan, err
 }
 
 func (m *Matrix) steps(ctx context.Context, steps []step) error {
+	defer m.close()
 	for _, s := range steps {
 		if err := context.Cause(ctx); err != nil {
 			return err
@@ -218,6 +237,18 @@ func (m *Matrix) steps(ctx context.Context, steps []step) error {
 		m.opt.Log.Debug("step done", "step", s.name, "seconds", time.Since(begin).Seconds())
 	}
 	return nil
+}
+
+// close gives back what a run keeps beside the store.
+func (m *Matrix) close() {
+	if m.fetcher != nil {
+		if err := m.fetcher.Close(); err != nil {
+			m.opt.Log.Warn("cleaning up after fetching sources", "error", err)
+		}
+	}
+	if m.scratch != "" {
+		os.RemoveAll(m.scratch)
+	}
 }
 
 // FailedError says that jobs or checks failed. The report tells which.
@@ -257,6 +288,9 @@ func (m *Matrix) prepare(ctx context.Context) error {
 		return &HostError{Problems: []error{err}}
 	}
 	if err := m.sandbox.Clean(); err != nil {
+		return err
+	}
+	if m.scratch, err = m.store.Temp("run-"); err != nil {
 		return err
 	}
 	m.roots = buildroot.New(m.store, m.sandbox, filepath.Join(m.opt.State, "layers", "roots"))

@@ -162,6 +162,10 @@ func (m *Matrix) candidate(ctx context.Context, cell Cell, v recipes.Variant) (*
 		ID: j.ID, Arch: cell.Arch, Image: image,
 		Limits: limits(emulate.Native(cell.Arch), time.Duration(r.Needs.Time), int64(r.Needs.Memory), r.Needs.Cores),
 	}
+	if native := m.native[cell]; native != nil {
+		job.Native = &builder.Native{Mounts: native.Mounts, Env: native.Env}
+		j.Inputs[plan.PartNative] = native.Digest
+	}
 	c := &candidate{job: j, cell: cell, variant: v}
 	var err error
 	if job.Spec, c.query.Path, err = m.specOf(ctx, v); err != nil {

@@ -30,6 +30,7 @@ type flags struct {
 	progress      string
 	logFormat     string
 	runtime       string
+	emulation     string
 	verbose       bool
 }
 
@@ -66,6 +67,7 @@ recipe or configuration, 3 the host lacks something, 130 interrupted.`,
 	p.StringVar(&f.progress, "progress", "auto", "how to show progress: auto, plain or none")
 	p.StringVar(&f.logFormat, "log-format", "text", "format of the log on standard error: text or json")
 	p.StringVar(&f.runtime, "runtime", "", "OCI runtime, a `name` or path (default: runc)")
+	p.StringVar(&f.emulation, "emulation", matrix.EmulationNative, "`how` to build for another architecture: native (compilers and text tools run natively in the foreign root) or plain")
 	p.BoolVarP(&f.verbose, "verbose", "v", false, "log what is being done")
 	root.AddCommand(
 		newMatrix(f), newPlan(f), newBuild(f), newRecipe(f), newSource(f), newRepo(f), newKey(f), newDoctor(f), newVersion(),
@@ -116,6 +118,7 @@ func (f *flags) options(names []string) (matrix.Options, error) {
 		URL:           c.Repository.URL,
 		Runtime:       c.Runtime,
 		Mirror:        c.Mirrors.Debian,
+		Emulation:     f.emulation,
 		KeyName:       c.Key.Name,
 		KeyEmail:      c.Key.Email,
 		Progress:      progress,

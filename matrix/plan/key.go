@@ -18,9 +18,10 @@ type Parts map[string]string
 
 // The names of parts that have no name of their own.
 const (
-	PartBuilder = "builder" // the builder's format version
-	PartImage   = "image"   // the image's digest
-	PartSpec    = "spec"    // the spec's digest
+	PartBuilder = "builder"      // the builder's format version
+	PartImage   = "image"        // the image's digest
+	PartSpec    = "spec"         // the spec's digest
+	PartNative  = "native-tools" // the native programs that do the work of an emulated build
 )
 
 // PartSource names a file that lies beside the spec.
