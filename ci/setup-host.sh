@@ -61,6 +61,8 @@ look() {
 	# What the tests compare with and run.
 	apt=rpm dnf=rpm-build zypper=rpm-build need have rpmbuild
 	apt=createrepo-c dnf=createrepo_c zypper=createrepo_c need have createrepo_c
+	apt=dnf dnf=dnf zypper=dnf need have dnf
+	apt=zypper dnf=zypper zypper=zypper need have zypper
 	apt=busybox-static dnf=busybox zypper=busybox-static need have busybox
 	# What the two make targets need before the program exists.
 	apt=git dnf=git-core zypper=git-core need have git

@@ -59,7 +59,7 @@ func (m *Matrix) checkSpace(dir string, want uint64) error {
 	if err := unix.Statfs(dir, &fs); err != nil {
 		return fmt.Errorf("the state folder %s: %w", dir, err)
 	}
-	free := fs.Bavail * uint64(fs.Bsize) //nolint:unconvert // its type differs between architectures
+	free := fs.Bavail * uint64(fs.Bsize)
 	if free < want {
 		return fmt.Errorf("the file system of %s has %.1f GiB free, a run wants %.1f; free some (rm -r %s loses nothing but time), or name another folder with --state",
 			dir, float64(free)/(1<<30), float64(want)/(1<<30), dir)

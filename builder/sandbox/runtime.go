@@ -81,15 +81,18 @@ func (r *Runtime) Run(ctx context.Context, s Spec) error {
 	if err := cmd.Start(); err != nil {
 		return &StartError{Name: s.Name, Message: err.Error()}
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		err = cmd.Wait()
+		close(ended)
+	}()
 	select {
-	case err = <-ended:
+	case <-ended:
+		return c.outcome(s, err)
 	case <-ctx.Done():
 		c.kill(cmd.Process.Pid, ended)
 		return context.Cause(ctx)
 	}
-	return c.outcome(s, err)
 }
 
 // container is one run: a folder with the bundle, locked as long as the process
@@ -241,7 +244,7 @@ func runtimeError(path string) string {
 // kill ends the container and everything in it, then the runtime. The runtime
 // cannot kill what it has not finished to create, so that it is asked again until
 // the process is gone.
-func (c *container) kill(pid int, ended <-chan error) {
+func (c *container) kill(pid int, ended <-chan struct{}) {
 	patience := time.After(killPatience)
 	again := time.NewTicker(100 * time.Millisecond)
 	defer again.Stop()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
+	"github.com/ohpc-build/ohpc-build/internal/testenv"
 )
 
 // box is a runtime, and a root file system that holds a static busybox.
@@ -24,14 +26,8 @@ type box struct {
 
 func newBox(t *testing.T) *box {
 	t.Helper()
-	for _, program := range []string{"runc", "busybox"} {
-		if _, err := exec.LookPath(program); err != nil {
-			missing(t, program+" is not installed")
-		}
-	}
-	if os.Geteuid() != 0 {
-		missing(t, "not root")
-	}
+	testenv.Root(t)
+	testenv.Programs(t, "runc", "busybox")
 	dir := t.TempDir()
 	root := filepath.Join(dir, "root")
 	for _, sub := range []string{"bin", "etc", "tmp", "proc", "sys", "dev"} {
@@ -49,15 +45,6 @@ func newBox(t *testing.T) *box {
 	r, err := sandbox.New("runc", filepath.Join(dir, "state"))
 	require.NoError(t, err)
 	return &box{Runtime: r, dir: dir, root: root}
-}
-
-// missing skips, or fails where the test must not be skipped.
-func missing(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
 }
 
 // sh runs a script of this test's own and returns what it printed.
@@ -329,7 +316,7 @@ func TestOwner(t *testing.T) {
 	out := &started{make(chan struct{})}
 	go func() {
 		<-out.c
-		os.Stdout.WriteString("container runs\n")
+		fmt.Println("container runs")
 	}()
 	_ = r.Run(t.Context(), sandbox.Spec{
 		Name: "test", Layers: []string{filepath.Join(dir, "root")}, Stdout: out,

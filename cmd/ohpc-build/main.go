@@ -30,7 +30,7 @@ func main() {
 	err := newRoot().ExecuteContext(ctx)
 	status := exitStatus(ctx, err)
 	stop()
-	if err != nil && !errors.Is(err, errReported) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "ohpc-build:", err)
 	}
 	os.Exit(status)
@@ -56,9 +56,6 @@ func interruptible() (context.Context, func()) {
 	}
 }
 
-// errReported is returned by a command that has already said what went wrong.
-var errReported = errors.New("reported")
-
 // statusError carries an exit status that the error's type does not tell.
 type statusError struct {
 	status int
@@ -71,9 +68,6 @@ func (e *statusError) Unwrap() error { return e.err }
 func usageError(format string, args ...any) error {
 	return &statusError{exitUsage, fmt.Errorf(format, args...)}
 }
-
-// failed is the end of a command whose report is already printed.
-func failed() error { return &statusError{exitFailed, errReported} }
 
 func exitStatus(ctx context.Context, err error) int {
 	var (

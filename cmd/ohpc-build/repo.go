@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -39,7 +40,12 @@ func newRepoVerify(f *flags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := publish.Verify(cmd.Context(), args[0], trusted); err != nil {
+			// The name that clients use is a link to the snapshot of the day.
+			dir, err := filepath.EvalSymlinks(args[0])
+			if err != nil {
+				return usageError("the repository: %w", err)
+			}
+			if err := publish.Verify(cmd.Context(), dir, trusted); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: everything is as it was signed\n", args[0])

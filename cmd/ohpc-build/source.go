@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -37,7 +38,7 @@ again and not fetched. A later matrix then needs no network for sources.`,
 }
 
 // sources goes over the fetched sources of recipes, none meaning all.
-func (f *flags) sources(cmd *cobra.Command, names []string, fetch bool) error {
+func (f *flags) sources(cmd *cobra.Command, names []string, fetch bool) (err error) {
 	opt, err := f.options(names)
 	if err != nil {
 		return err
@@ -58,7 +59,7 @@ func (f *flags) sources(cmd *cobra.Command, names []string, fetch bool) error {
 		return err
 	}
 	fetcher := source.New(st, source.WithDebianMirror(opt.Mirror), source.WithLocal("."))
-	defer fetcher.Close()
+	defer func() { err = errors.Join(err, fetcher.Close()) }()
 	out := cmd.OutOrStdout()
 	missing := 0
 	for _, r := range chosen {
@@ -88,7 +89,7 @@ func digestOf(cmd *cobra.Command, fetcher *source.Fetcher, st *store.Store, s re
 		return fetcher.Fetch(cmd.Context(), s, nil)
 	}
 	if s.SHA256 == "" {
-		return "", fmt.Errorf("has no digest in its recipe, so that there is nothing to verify")
+		return "", errors.New("has no digest in its recipe, so that there is nothing to verify")
 	}
 	d, err := store.ParseDigest(s.SHA256)
 	if err != nil {

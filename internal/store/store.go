@@ -301,7 +301,7 @@ type verifyingReader struct {
 func (v *verifyingReader) Read(p []byte) (int, error) {
 	n, err := v.f.Read(p)
 	v.hash.Write(p[:n])
-	if err == io.EOF { //nolint:errorlint // os.File returns io.EOF itself
+	if err == io.EOF {
 		if got := digestOf(v.hash); got != v.want {
 			return n, &CorruptError{Path: v.f.Name(), Want: v.want, Got: got}
 		}
