@@ -120,7 +120,7 @@ func (b Bootstrap) make(ctx context.Context, images *image.Images, key, arch str
 	defer os.RemoveAll(tmp)
 	ctx, cancel := context.WithTimeoutCause(ctx, bootTimeout, fmt.Errorf("mmdebstrap ran past its limit of %s", bootTimeout))
 	defer cancel()
-	args, err := b.args(ctx, debArch)
+	args, err := b.args(ctx, arch, debArch)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ func (b Bootstrap) make(ctx context.Context, images *image.Images, key, arch str
 }
 
 // args is mmdebstrap's command line.
-func (b Bootstrap) args(ctx context.Context, debArch string) ([]string, error) {
+func (b Bootstrap) args(ctx context.Context, arch, debArch string) ([]string, error) {
 	components := b.Components
 	if len(components) == 0 {
 		components = []string{"main"}
@@ -170,6 +170,7 @@ func (b Bootstrap) args(ctx context.Context, debArch string) ([]string, error) {
 		// reach the disk in order.
 		"--dpkgopt=force-unsafe-io",
 	}
+	args = append(args, hooks(arch)...)
 	if len(b.Packages) > 0 {
 		args = append(args, "--include="+strings.Join(b.Packages, ","))
 	}
@@ -201,7 +202,11 @@ func run(ctx context.Context, tmp string, args []string, stdout, stderr io.Write
 	wrapped := []string{"--fork", "--pid", "--mount", "--propagation=private", "--kill-child", "--", "sh", "-c", enclose, "enclose"}
 	cmd := exec.CommandContext(ctx, "unshare", append(wrapped, args...)...)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	cmd.Env = append(os.Environ(), "TMPDIR="+tmp, "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive", "SOURCE_DATE_EPOCH="+strconv.Itoa(image.Epoch))
+	cmd.Env = append(
+		os.Environ(), "TMPDIR="+tmp, "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive",
+		"SOURCE_DATE_EPOCH="+strconv.Itoa(image.Epoch),
+		"PATH=/"+native+"/bin:"+defaultPath, // the first is there only inside a foreign root
+	)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.WaitDelay = killPatience
 	// What mmdebstrap leaves is in tmp, which goes as a whole.

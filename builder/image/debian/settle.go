@@ -58,7 +58,7 @@ var accounts = map[string]string{
 // dropped are files that tell when and where the bootstrap ran, or copies of
 // others that nobody reads. A trailing slash stands for what is in the folder.
 var dropped = []string{
-	"dev/", "proc/", "sys/", "run/", "tmp/",
+	"dev/", "proc/", "sys/", "run/", "tmp/", native + "/",
 	"etc/.pwd.lock", "etc/passwd-", "etc/group-", "etc/shadow-", "etc/gshadow-", "etc/subuid-", "etc/subgid-",
 	"etc/apt/apt.conf.d/99mmdebstrap", "etc/apt/sources.list.d/", "etc/dpkg/dpkg.cfg.d/99mmdebstrap",
 	"var/cache/apt/", "var/cache/debconf/", "var/cache/ldconfig/", "var/lib/apt/lists/",
