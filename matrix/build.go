@@ -6,40 +6,28 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/builder"
-	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/matrix/schedule"
 )
 
-// The kinds of records: a job's result by its key, and the parts with which a
-// job ran last by its name.
-const (
-	recordResult = "results"
-	recordParts  = "parts"
-)
-
 // build runs the plan's jobs, or takes their results from the store.
 func (m *Matrix) build(ctx context.Context) error {
-	stage := m.opt.Progress.Stage("build", len(m.plan.Jobs))
+	stage := m.opt.Progress.Stage("build", len(m.jobs.Plan.Jobs))
 	defer stage.Close()
-	var mu sync.Mutex // guards the results and the report
-	tasks := make([]schedule.Task, len(m.plan.Jobs))
-	for i, j := range m.plan.Jobs {
+	var mu sync.Mutex // guards the report
+	tasks := make([]schedule.Task, len(m.jobs.Plan.Jobs))
+	for i, j := range m.jobs.Plan.Jobs {
 		tasks[i] = schedule.Task{ID: j.ID, Needs: j.Needs, Run: func(ctx context.Context) error {
 			stage.Begin(j.Title())
-			row, result, err := m.runJob(ctx, j, &mu)
+			row, err := m.runJob(ctx, j)
 			mu.Lock()
 			defer mu.Unlock()
-			if result != nil {
-				m.results[j.ID] = result
-			}
 			m.addJob(j, row)
 			stage.End(j.Title(), describe(row))
 			return err
@@ -49,7 +37,7 @@ func (m *Matrix) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, j := range m.plan.Jobs {
+	for _, j := range m.jobs.Plan.Jobs {
 		var need *schedule.NeedError
 		if errors.As(failed[j.ID], &need) {
 			m.addJob(j, report.Job{Result: report.Skip, Reason: "needs " + need.Need + ", which was not built"})
@@ -66,7 +54,7 @@ func (m *Matrix) build(ctx context.Context) error {
 func (m *Matrix) buildErrors(failed map[string]error) error {
 	var first error
 	count := 0
-	for _, j := range m.plan.Jobs {
+	for _, j := range m.jobs.Plan.Jobs {
 		err, ok := failed[j.ID]
 		if !ok {
 			continue
@@ -84,7 +72,7 @@ func (m *Matrix) buildErrors(failed map[string]error) error {
 		return nil
 	}
 	m.opt.Log.Error("builds failed", "count", count, "first", first)
-	return &FailedError{What: fmt.Sprintf("%d of %d jobs failed; the first: %v", count, len(m.plan.Jobs), first)}
+	return &FailedError{What: fmt.Sprintf("%d of %d jobs failed; the first: %v", count, len(m.jobs.Plan.Jobs), first)}
 }
 
 // describe says in a few words how a job ended.
@@ -120,44 +108,42 @@ func (m *Matrix) addJob(j *plan.Job, row report.Job) {
 }
 
 // runJob builds one job, whose needs have all succeeded, or finds its result.
-func (m *Matrix) runJob(ctx context.Context, j *plan.Job, mu *sync.Mutex) (report.Job, *builder.Result, error) {
-	mu.Lock()
-	job, parts, err := m.complete(j)
-	mu.Unlock()
+func (m *Matrix) runJob(ctx context.Context, j *plan.Job) (report.Job, error) {
+	failed := func(err error) (report.Job, error) {
+		if ctx.Err() != nil {
+			return report.Job{Result: report.Skip, Reason: "interrupted"}, err
+		}
+		return report.Job{Result: report.Fail, Reason: err.Error()}, err
+	}
+	result, job, parts, err := m.jobs.Find(j)
 	if err != nil {
-		return report.Job{Result: report.Fail, Reason: err.Error()}, nil, err
+		return failed(err)
 	}
-	j.Key = parts.Key()
-	if result, ok := m.stored(j.Key); ok {
-		j.Reason = plan.ReasonReused
-		return report.Job{Result: report.Reused, Packages: packageRows(result)}, result, nil
+	if result != nil {
+		return report.Job{Result: report.Reused, Packages: packageRows(result)}, nil
 	}
-	j.Reason = m.explain(j, parts)
-	if err := m.fetch(ctx, j); err != nil {
-		return report.Job{Result: report.Fail, Reason: err.Error()}, nil, err
+	if err := m.jobs.Fetch(ctx, j); err != nil {
+		return failed(err)
 	}
 	logName := strings.ReplaceAll(j.ID, "/", "_") + ".log"
 	log, err := m.createLog(logName)
 	if err != nil {
-		return report.Job{Result: report.Fail, Reason: err.Error()}, nil, err
+		return failed(err)
 	}
 	defer log.Close()
 	begin := time.Now()
-	result, err := m.builder.Build(ctx, job, log)
-	row := report.Job{Seconds: report.Seconds(time.Since(begin)), Reason: j.Reason, Log: "logs/" + logName}
+	result, err = m.builder.Build(ctx, job, log)
+	if err == nil {
+		err = m.jobs.Keep(j, parts, result)
+	}
+	row := report.Job{Result: report.Built, Reason: j.Reason}
 	if err != nil {
-		row.Result, row.Reason = report.Fail, err.Error()
-		return row, nil, err
+		row, err = failed(err)
+	} else {
+		row.Packages = packageRows(result)
 	}
-	// The result first: the parts only explain it.
-	if err := m.store.PutRecord(recordResult, string(j.Key), result); err != nil {
-		return row, nil, err
-	}
-	if err := m.store.PutRecord(recordParts, j.ID, parts); err != nil {
-		return row, nil, err
-	}
-	row.Result, row.Packages = report.Built, packageRows(result)
-	return row, result, nil
+	row.Seconds, row.Log = report.Seconds(time.Since(begin)), "logs/"+logName
+	return row, err
 }
 
 func (m *Matrix) createLog(name string) (*os.File, error) {
@@ -178,113 +164,4 @@ func packageRows(r *builder.Result) []report.Package {
 		rows[i] = report.Package{File: p.File, Digest: string(p.Digest)}
 	}
 	return rows
-}
-
-// complete adds to a job what it depends on: the packages of the jobs that it
-// needs which its build root must hold. All of these must have results.
-func (m *Matrix) complete(j *plan.Job) (builder.Job, plan.Parts, error) {
-	job := m.jobs[j.ID]
-	var from []available
-	for _, id := range j.Needs {
-		need := m.plan.Job(id)
-		for _, p := range m.results[id].Packages {
-			header, err := m.headers.of(p.Digest)
-			if err != nil {
-				return job, nil, fmt.Errorf("%s: %w", p.File, err)
-			}
-			if header.Arch == j.Arch || header.Arch == "noarch" {
-				from = append(from, available{need.Recipe, p, header})
-			}
-		}
-	}
-	parts := j.Inputs
-	job.Dependencies = nil
-	for _, a := range closure(j.BuildRequires, from) {
-		job.Dependencies = append(job.Dependencies, a.file)
-		parts = parts.With(plan.Parts{plan.PartDependency(a.recipe, a.file.File): string(a.file.Digest)})
-	}
-	return job, parts, nil
-}
-
-// stored finds the result of an earlier build, if all of it is still there.
-// Its bytes are verified when they are used.
-func (m *Matrix) stored(key store.Digest) (*builder.Result, bool) {
-	result := &builder.Result{}
-	if err := m.store.Record(recordResult, string(key), result); err != nil {
-		if !errors.Is(err, store.ErrNotFound) {
-			m.opt.Log.Warn("a stored result is of no use and will be made anew", "key", key, "error", err)
-		}
-		return nil, false
-	}
-	for _, p := range result.Packages {
-		if _, err := m.store.Path(p.Digest); err != nil {
-			m.opt.Log.Warn("a stored package is of no use and will be made anew", "package", p.File, "error", err)
-			return nil, false
-		}
-	}
-	return result, true
-}
-
-// explain says why a job with these parts must run.
-func (m *Matrix) explain(j *plan.Job, parts plan.Parts) string {
-	var last plan.Parts
-	if err := m.store.Record(recordParts, j.ID, &last); err != nil {
-		last = nil
-	}
-	return plan.Explain(last, parts)
-}
-
-// settle gives each job of the plan its key and reason, as far as they follow
-// from what is in the store already.
-func (m *Matrix) settle() error {
-	for _, j := range m.plan.Jobs {
-		pending := ""
-		for _, need := range j.Needs {
-			if m.results[need] == nil {
-				pending = need
-				break
-			}
-		}
-		if pending != "" {
-			j.Key, j.Reason = "", "new"
-			var last plan.Parts
-			if err := m.store.Record(recordParts, j.ID, &last); err == nil {
-				j.Reason = "dependency to be built: " + m.plan.Job(pending).Recipe
-			}
-			continue
-		}
-		_, parts, err := m.complete(j)
-		if err != nil {
-			return err
-		}
-		j.Key = parts.Key()
-		if result, ok := m.stored(j.Key); ok {
-			m.results[j.ID], j.Reason = result, plan.ReasonReused
-		} else {
-			j.Reason = m.explain(j, parts)
-		}
-	}
-	return nil
-}
-
-// emulatedTimes is how much longer than natively something may take when it is
-// emulated, before it is held to hang.
-const emulatedTimes = 20
-
-// limits are what a job may take. Emulated, everything takes longer; a build
-// that is merely slow must not be taken for one that hangs.
-func limits(native bool, time0 time.Duration, memory int64, cores int) builder.Limits {
-	const (
-		defaultTime = 2 * time.Hour
-	)
-	if time0 == 0 {
-		time0 = defaultTime
-	}
-	if !native {
-		time0 *= emulatedTimes
-	}
-	if cores <= 0 || cores > runtime.NumCPU() {
-		cores = runtime.NumCPU()
-	}
-	return builder.Limits{Time: time0, Memory: memory, Cores: cores, Pids: 4096}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ohpc-build/ohpc-build/builder/emulate"
 	"github.com/ohpc-build/ohpc-build/builder/emulate/toolchain"
+	"github.com/ohpc-build/ohpc-build/matrix/jobs"
 )
 
 // How builds for another architecture run: with native programs doing what does
@@ -21,7 +22,7 @@ const (
 // provideToolchains finds for each emulated cell the native programs that do its
 // builds' work. A target that has none is emulated plainly, and that is said.
 func (m *Matrix) provideToolchains(ctx context.Context) error {
-	var cells []Cell
+	var cells []*jobs.Cell
 	for _, c := range m.cells {
 		if !emulate.Native(c.Arch) && m.opt.Emulation == EmulationNative {
 			cells = append(cells, c)
@@ -47,7 +48,7 @@ func (m *Matrix) provideToolchains(ctx context.Context) error {
 		for _, e := range p.Emulated {
 			m.opt.Log.Info("stays emulated", "cell", c.String(), "what", e.What, "reason", e.Reason)
 		}
-		m.native[c] = p
+		c.Native = p
 		stage.End(c.String(), fmt.Sprintf("%d native programs", len(p.Mounts)))
 	}
 	return nil
@@ -55,7 +56,7 @@ func (m *Matrix) provideToolchains(ctx context.Context) error {
 
 // toolchain makes the native root with the target's cross compiler, and finds in
 // it what can stand for programs of the cell's image.
-func (m *Matrix) toolchain(ctx context.Context, c Cell) (*toolchain.Plan, error) {
+func (m *Matrix) toolchain(ctx context.Context, c *jobs.Cell) (*toolchain.Plan, error) {
 	from := c.Target.Image.Bootstrap
 	if from == nil || len(from.Toolchain[c.Arch]) == 0 {
 		return nil, &toolchain.UnavailableError{Reason: "target " + c.Target.Name + " names no cross compiler for " + c.Arch}
@@ -78,7 +79,7 @@ func (m *Matrix) toolchain(ctx context.Context, c Cell) (*toolchain.Plan, error)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	image := m.images[c]
+	image := c.Image
 	return toolchain.New(
 		toolchain.Root{Arch: emulate.Host(), Digest: string(root.Digest), Layers: root.Layers},
 		toolchain.Root{Arch: c.Arch, Digest: string(image.Digest), Layers: image.Layers},

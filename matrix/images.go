@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/builder/image"
 	"github.com/ohpc-build/ohpc-build/builder/image/bridge"
 	"github.com/ohpc-build/ohpc-build/builder/image/debian"
+	"github.com/ohpc-build/ohpc-build/matrix/jobs"
 	"github.com/ohpc-build/ohpc-build/recipes"
 )
 
@@ -21,7 +21,6 @@ func (m *Matrix) provideImages(ctx context.Context) error {
 	stage := m.opt.Progress.Stage("images", len(m.cells))
 	defer stage.Close()
 	images := m.imageStore()
-	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
 	for _, c := range m.cells {
 		g.Go(func() error {
@@ -31,9 +30,7 @@ func (m *Matrix) provideImages(ctx context.Context) error {
 				stage.End(c.String(), "failed: "+err.Error())
 				return err
 			}
-			mu.Lock()
-			m.images[c] = buildroot.Image{Digest: root.Digest, Layers: root.Layers}
-			mu.Unlock()
+			c.Image = buildroot.Image{Digest: root.Digest, Layers: root.Layers}
 			stage.End(c.String(), "image "+root.Digest.Short())
 			return nil
 		})
@@ -45,7 +42,7 @@ func (m *Matrix) imageStore() *image.Images {
 	return image.New(m.store, filepath.Join(m.opt.State, "layers", "images"))
 }
 
-func (m *Matrix) provideImage(ctx context.Context, images *image.Images, c Cell) (*image.Root, error) {
+func (m *Matrix) provideImage(ctx context.Context, images *image.Images, c *jobs.Cell) (*image.Root, error) {
 	img, err := m.image(ctx, images, c)
 	if err != nil {
 		var missing *debian.MissingError
@@ -57,7 +54,7 @@ func (m *Matrix) provideImage(ctx context.Context, images *image.Images, c Cell)
 	return images.Unpack(ctx, img)
 }
 
-func (m *Matrix) image(ctx context.Context, images *image.Images, c Cell) (*image.Image, error) {
+func (m *Matrix) image(ctx context.Context, images *image.Images, c *jobs.Cell) (*image.Image, error) {
 	from := c.Target.Image
 	if from.Bootstrap == nil {
 		return images.Pull(ctx, from.Reference, c.Arch)

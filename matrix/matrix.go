@@ -13,9 +13,9 @@ import (
 
 	"github.com/ohpc-build/ohpc-build/builder"
 	"github.com/ohpc-build/ohpc-build/builder/buildroot"
-	"github.com/ohpc-build/ohpc-build/builder/emulate/toolchain"
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 	"github.com/ohpc-build/ohpc-build/internal/store"
+	"github.com/ohpc-build/ohpc-build/matrix/jobs"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/recipes"
@@ -51,38 +51,22 @@ type Options struct {
 	Log      *slog.Logger
 }
 
-// Cell is target × architecture: one column of the matrix.
-type Cell struct {
-	Target *recipes.Target
-	Arch   string
-}
-
-func (c Cell) String() string { return c.Target.Name + "/" + c.Arch }
-
 // Matrix is one run, or the beginning of one: [Matrix.Plan] goes as far as the
 // plan, [Matrix.Build] as far as the packages, [Matrix.Run] to the end.
 type Matrix struct {
 	opt   Options
-	cells []Cell
+	cells []*jobs.Cell
 
 	scratch string // a working folder that lasts as long as the run
 	store   *store.Store
 	sandbox *sandbox.Runtime
-	roots   *buildroot.Assembler
 	builder *builder.Builder
-	headers *headers
 	fetcher *source.Fetcher
 	key     *sign.Key
 
-	images    map[Cell]buildroot.Image
-	native    map[Cell]*toolchain.Plan    // of emulated cells that have one
-	generated map[string]source.Generated // by target
-	variants  map[string]recipes.Variant  // by job
-	jobs      map[string]builder.Job      // by job, without what it depends on
-	plan      *plan.Plan
-	results   map[string]*builder.Result // by job
-	signed    map[store.Digest]store.Digest
-	snapshots map[string]publish.Snapshot // by target
+	jobs      *jobs.Set
+	signed    map[store.Digest]store.Digest // of packages, by their unsigned digest
+	snapshots map[string]publish.Snapshot   // by target
 
 	report *report.Run
 }
@@ -133,25 +117,20 @@ func New(opt Options) (*Matrix, error) {
 	return &Matrix{
 		opt:       opt,
 		cells:     cells,
-		images:    map[Cell]buildroot.Image{},
-		native:    map[Cell]*toolchain.Plan{},
-		variants:  map[string]recipes.Variant{},
-		jobs:      map[string]builder.Job{},
-		results:   map[string]*builder.Result{},
 		signed:    map[store.Digest]store.Digest{},
 		snapshots: map[string]publish.Snapshot{},
 		report:    &report.Run{Program: opt.Program, Release: opt.Catalog.Release, Started: time.Now().UTC()},
 	}, nil
 }
 
-func cellsOf(opt Options) ([]Cell, error) {
+func cellsOf(opt Options) ([]*jobs.Cell, error) {
 	targets := opt.Targets
 	if len(targets) == 0 {
 		for _, t := range opt.Catalog.Targets {
 			targets = append(targets, t.Name)
 		}
 	}
-	var cells []Cell
+	var cells []*jobs.Cell
 	offered := map[string]bool{}
 	for _, name := range targets {
 		t, err := opt.Catalog.Target(name)
@@ -161,7 +140,7 @@ func cellsOf(opt Options) ([]Cell, error) {
 		for _, arch := range t.Architectures {
 			offered[arch] = true
 			if len(opt.Architectures) == 0 || slices.Contains(opt.Architectures, arch) {
-				cells = append(cells, Cell{t, arch})
+				cells = append(cells, &jobs.Cell{Target: t, Arch: arch})
 			}
 		}
 	}
@@ -219,7 +198,56 @@ func (m *Matrix) Plan(ctx context.Context) (*plan.Plan, error) {
 		{"emulation", m.provideToolchains},
 		{"plan", m.makePlan},
 	})
-	return m.plan, err
+	if err != nil {
+		return nil, err
+	}
+	return m.jobs.Plan, nil
+}
+
+// makePlan makes of the catalogue the run's jobs.
+func (m *Matrix) makePlan(ctx context.Context) error {
+	generated, err := m.generatedSources()
+	if err != nil {
+		return err
+	}
+	stage := m.opt.Progress.Stage("plan", len(m.cells))
+	defer stage.Close()
+	in := jobs.Input{Catalog: m.opt.Catalog, Cells: m.cells, Recipes: m.opt.Recipes, Families: m.opt.Families, Generated: generated}
+	m.jobs, err = jobs.New(ctx, in, m.store, m.sandbox, m.fetcher, m.opt.Log, stage)
+	var mistake *jobs.RecipeError
+	if errors.As(err, &mistake) {
+		return &UsageError{err}
+	}
+	if err != nil {
+		return err
+	}
+	for _, s := range m.jobs.Skips {
+		m.report.Jobs = append(m.report.Jobs, report.Job{
+			ID: plan.ID(s.Recipe, s.Variant, s.Target, s.Arch), Recipe: s.Recipe, Variant: s.Variant,
+			Target: s.Target, Arch: s.Arch, Result: report.Skip, Reason: s.Reason,
+		})
+	}
+	return nil
+}
+
+// generatedSources are those that the run itself provides: what clients need to
+// know of the repository and of its key.
+func (m *Matrix) generatedSources() (map[string]source.Generated, error) {
+	byTarget := map[string]source.Generated{}
+	for _, t := range m.targets() {
+		s := m.publishSpec(t)
+		// The release package brings the key along as a file.
+		section, err := s.Repo("file:///etc/pki/rpm-gpg/" + publish.KeyFile(s.Release))
+		if err != nil {
+			return nil, &UsageError{err}
+		}
+		file, err := publish.RepoFile(section)
+		if err != nil {
+			return nil, &UsageError{err}
+		}
+		byTarget[t.Name] = source.Generated{"repo-file": file, "public-key": m.key.PublicKey()}
+	}
+	return byTarget, nil
 }
 
 func (m *Matrix) steps(ctx context.Context, steps []step) error {
@@ -258,7 +286,7 @@ func (e *FailedError) Error() string { return e.What }
 
 func (m *Matrix) finish(err error) (*report.Run, error) {
 	for _, c := range m.cells {
-		m.report.Cells = append(m.report.Cells, report.Cell{Target: c.Target.Name, Arch: c.Arch, Image: string(m.images[c].Digest)})
+		m.report.Cells = append(m.report.Cells, report.Cell{Target: c.Target.Name, Arch: c.Arch, Image: string(c.Image.Digest)})
 	}
 	var failed *FailedError
 	if err != nil && !errors.As(err, &failed) {
@@ -293,9 +321,9 @@ func (m *Matrix) prepare(ctx context.Context) error {
 	if m.scratch, err = m.store.Temp("run-"); err != nil {
 		return err
 	}
-	m.roots = buildroot.New(m.store, m.sandbox, filepath.Join(m.opt.State, "layers", "roots"))
-	m.builder = builder.New(m.store, m.sandbox, m.roots)
-	m.headers = newHeaders(m.store)
+	roots := buildroot.New(m.store, m.sandbox, filepath.Join(m.opt.State, "layers", "roots"))
+	m.builder = builder.New(m.store, m.sandbox, roots)
+	m.fetcher = source.New(m.store, source.WithDebianMirror(m.opt.Mirror), source.WithLocal("."))
 	m.key, err = m.signingKey()
 	return err
 }

@@ -25,6 +25,17 @@ func (m *Matrix) targets() []*recipes.Target {
 	return targets
 }
 
+// architectures are those of a target's cells.
+func (m *Matrix) architectures(t *recipes.Target) []string {
+	var archs []string
+	for _, c := range m.cells {
+		if c.Target == t {
+			archs = append(archs, c.Arch)
+		}
+	}
+	return archs
+}
+
 func (m *Matrix) publishSpec(t *recipes.Target) publish.Spec {
 	return publish.Spec{
 		Root:    m.reposRoot(),
@@ -45,11 +56,11 @@ func (m *Matrix) makeSnapshots(ctx context.Context) error {
 	for _, t := range targets {
 		stage.Begin(t.Name)
 		var packages []publish.Package
-		for _, j := range m.plan.Jobs {
+		for _, j := range m.jobs.Plan.Jobs {
 			if j.Target != t.Name {
 				continue
 			}
-			for _, p := range m.results[j.ID].Packages {
+			for _, p := range m.jobs.Result(j.ID).Packages {
 				packages = append(packages, publish.Package{Digest: m.signed[p.Digest], Origin: j.ID, File: p.File})
 			}
 		}

@@ -54,8 +54,8 @@ func SigningKey(state, name, email string) (*sign.Key, error) {
 // with this key before.
 func (m *Matrix) signPackages(ctx context.Context) error {
 	var packages []buildroot.Package
-	for _, j := range m.plan.Jobs {
-		if r := m.results[j.ID]; r != nil {
+	for _, j := range m.jobs.Plan.Jobs {
+		if r := m.jobs.Result(j.ID); r != nil {
 			packages = append(packages, r.Packages...)
 		}
 	}
@@ -89,7 +89,7 @@ func (m *Matrix) signPackage(ctx context.Context, p buildroot.Package) (d store.
 			return d, "signed before", nil
 		}
 	}
-	header, err := m.headers.of(p.Digest)
+	header, err := m.jobs.Header(p.Digest)
 	if err != nil {
 		return "", "", err
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ohpc-build/ohpc-build/builder/emulate"
+	"github.com/ohpc-build/ohpc-build/matrix/jobs"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/matrix/trial"
@@ -69,17 +70,17 @@ func (m *Matrix) validate(ctx context.Context) error {
 }
 
 // trialCell gathers what a cell's trial needs.
-func (m *Matrix) trialCell(c Cell) (*trial.Cell, error) {
+func (m *Matrix) trialCell(c *jobs.Cell) (*trial.Cell, error) {
 	cell := &trial.Cell{
-		Target: c.Target.Name, Arch: c.Arch, Image: m.images[c],
+		Target: c.Target.Name, Arch: c.Arch, Image: c.Image,
 		Required: c.Target.RequiredChecks(c.Arch), Manager: c.Target.Managers[0],
 		Snapshot: m.snapshots[c.Target.Name], PublicKey: m.key.PublicKey(),
 	}
-	for _, j := range m.plan.Jobs {
+	for _, j := range m.jobs.Plan.Jobs {
 		if !j.Serves(c.Target.Name, c.Arch) {
 			continue
 		}
-		variant := m.variants[j.ID]
+		variant := m.jobs.Variant(j)
 		if variant.Recipe.Kind == recipes.MetaPackage {
 			cell.Meta = append(cell.Meta, j.Recipe)
 		}
@@ -100,7 +101,7 @@ func (m *Matrix) trialCell(c Cell) (*trial.Cell, error) {
 	return cell, nil
 }
 
-func (m *Matrix) trialTest(c Cell, j *plan.Job, v recipes.Variant, t recipes.Test) (*trial.Test, error) {
+func (m *Matrix) trialTest(c *jobs.Cell, j *plan.Job, v recipes.Variant, t recipes.Test) (*trial.Test, error) {
 	dir, script := path.Split(t.Script)
 	files, err := trial.ReadFiles(m.opt.Catalog.FS, path.Join(v.Recipe.Dir, dir))
 	if err != nil {
@@ -121,7 +122,7 @@ func (m *Matrix) trialTest(c Cell, j *plan.Job, v recipes.Variant, t recipes.Tes
 		test.Limit = defaultTestTime
 	}
 	if !emulate.Native(c.Arch) {
-		test.Limit *= emulatedTimes
+		test.Limit *= jobs.EmulatedTimes
 	}
 	return test, nil
 }

@@ -1,0 +1,147 @@
+package jobs
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/ohpc-build/ohpc-build/builder"
+	"github.com/ohpc-build/ohpc-build/internal/store"
+	"github.com/ohpc-build/ohpc-build/matrix/plan"
+)
+
+// The kinds of records: a job's result by its key, and the parts with which a
+// job ran last by its name.
+const (
+	recordResult = "results"
+	recordParts  = "parts"
+)
+
+// Result is what a job made, or nil when that is not known.
+func (s *Set) Result(id string) *builder.Result {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.results[id]
+}
+
+// Find looks for the result of a job whose needs all have theirs. It gives the job
+// its key and its reason; without a result it returns what the builder needs to
+// make one.
+func (s *Set) Find(j *plan.Job) (*builder.Result, builder.Job, plan.Parts, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if result := s.results[j.ID]; result != nil {
+		return result, builder.Job{}, nil, nil
+	}
+	return s.find(j)
+}
+
+func (s *Set) find(j *plan.Job) (*builder.Result, builder.Job, plan.Parts, error) {
+	job, parts, err := s.complete(j)
+	if err != nil {
+		return nil, job, nil, err
+	}
+	j.Key = parts.Key()
+	if result, ok := s.stored(j.Key); ok {
+		s.results[j.ID], j.Reason = result, plan.ReasonReused
+		return result, job, parts, nil
+	}
+	j.Reason = plan.Explain(s.lastParts(j), parts)
+	return nil, job, parts, nil
+}
+
+// Keep remembers a job's result.
+func (s *Set) Keep(j *plan.Job, parts plan.Parts, result *builder.Result) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// The result first: the parts only explain it.
+	if err := s.store.PutRecord(recordResult, string(j.Key), result); err != nil {
+		return err
+	}
+	if err := s.store.PutRecord(recordParts, j.ID, parts); err != nil {
+		return err
+	}
+	s.results[j.ID] = result
+	return nil
+}
+
+// settle gives each job of the plan its key and reason, as far as they follow
+// from what is in the store already.
+func (s *Set) settle() error {
+	for _, j := range s.Plan.Jobs {
+		if pending := s.pending(j); pending != "" {
+			j.Key, j.Reason = "", plan.ReasonNew
+			if s.lastParts(j) != nil {
+				j.Reason = "dependency to be built: " + s.Plan.Job(pending).Recipe
+			}
+			continue
+		}
+		if _, _, _, err := s.find(j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pending is a need of a job that has no result yet, or "".
+func (s *Set) pending(j *plan.Job) string {
+	for _, need := range j.Needs {
+		if s.results[need] == nil {
+			return need
+		}
+	}
+	return ""
+}
+
+// lastParts are those with which a job ran last; nil when it never did.
+func (s *Set) lastParts(j *plan.Job) plan.Parts {
+	var last plan.Parts
+	if err := s.store.Record(recordParts, j.ID, &last); err != nil {
+		return nil
+	}
+	return last
+}
+
+// complete adds to a job what it depends on: the packages of the jobs that it
+// needs which its build root must hold. All of these must have results.
+func (s *Set) complete(j *plan.Job) (builder.Job, plan.Parts, error) {
+	job := s.jobs[j.ID]
+	var from []available
+	for _, id := range j.Needs {
+		need := s.Plan.Job(id)
+		for _, p := range s.results[id].Packages {
+			header, err := s.headers.of(p.Digest)
+			if err != nil {
+				return job, nil, fmt.Errorf("%s: %w", p.File, err)
+			}
+			if header.Arch == j.Arch || header.Arch == "noarch" {
+				from = append(from, available{need.Recipe, p, header})
+			}
+		}
+	}
+	parts := j.Inputs
+	job.Dependencies = nil
+	for _, a := range closure(j.BuildRequires, from) {
+		job.Dependencies = append(job.Dependencies, a.file)
+		parts = parts.With(plan.Parts{plan.PartDependency(a.recipe, a.file.File): string(a.file.Digest)})
+	}
+	return job, parts, nil
+}
+
+// stored finds the result of an earlier build, if all of it is still there.
+// Its bytes are verified when they are used.
+func (s *Set) stored(key store.Digest) (*builder.Result, bool) {
+	result := &builder.Result{}
+	if err := s.store.Record(recordResult, string(key), result); err != nil {
+		if !errors.Is(err, store.ErrNotFound) {
+			s.log.Warn("a stored result is of no use and will be made anew", "key", key, "error", err)
+		}
+		return nil, false
+	}
+	for _, p := range result.Packages {
+		if _, err := s.store.Path(p.Digest); err != nil {
+			s.log.Warn("a stored package is of no use and will be made anew", "package", p.File, "error", err)
+			return nil, false
+		}
+	}
+	return result, true
+}
