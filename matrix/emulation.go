@@ -9,6 +9,7 @@ import (
 
 	"github.com/ohpc-build/ohpc-build/builder/emulate"
 	"github.com/ohpc-build/ohpc-build/builder/emulate/toolchain"
+	"github.com/ohpc-build/ohpc-build/builder/image"
 	"github.com/ohpc-build/ohpc-build/matrix/jobs"
 )
 
@@ -19,70 +20,50 @@ const (
 	EmulationPlain  = "plain"
 )
 
-// provideToolchains finds for each emulated cell the native programs that do its
-// builds' work. A target that has none is emulated plainly, and that is said.
-func (m *Matrix) provideToolchains(ctx context.Context) error {
-	var cells []*jobs.Cell
-	for _, c := range m.cells {
-		if !emulate.Native(c.Arch) && m.opt.Emulation == EmulationNative {
-			cells = append(cells, c)
-		}
-	}
-	if len(cells) == 0 {
-		return nil
-	}
-	stage := m.opt.Progress.Stage("tools", len(cells))
-	defer stage.Close()
-	for _, c := range cells {
-		stage.Begin(c.String())
-		p, err := m.toolchain(ctx, c)
-		var unavailable *toolchain.UnavailableError
-		switch {
-		case errors.As(err, &unavailable):
-			stage.End(c.String(), "everything is emulated: "+unavailable.Reason)
-			continue
-		case err != nil:
-			stage.End(c.String(), "failed: "+err.Error())
-			return fmt.Errorf("the native tool chain for %s: %w", c, err)
-		}
-		for _, e := range p.Emulated {
-			m.opt.Log.Info("stays emulated", "cell", c.String(), "what", e.What, "reason", e.Reason)
-		}
-		c.Native = p
-		stage.End(c.String(), fmt.Sprintf("%d native programs", len(p.Mounts)))
-	}
-	return nil
+// wantsToolchain says whether native programs are to do the work of a cell's
+// builds, and its target names where they come from.
+func (m *Matrix) wantsToolchain(c *jobs.Cell) bool {
+	from := c.Target.Image.Bootstrap
+	return m.opt.Emulation == EmulationNative && !emulate.Native(c.Arch) && from != nil && len(from.Toolchain[c.Arch]) > 0
 }
 
-// toolchain makes the native root with the target's cross compiler, and finds in
-// it what can stand for programs of the cell's image.
-func (m *Matrix) toolchain(ctx context.Context, c *jobs.Cell) (*toolchain.Plan, error) {
-	from := c.Target.Image.Bootstrap
-	if from == nil || len(from.Toolchain[c.Arch]) == 0 {
-		return nil, &toolchain.UnavailableError{Reason: "target " + c.Target.Name + " names no cross compiler for " + c.Arch}
-	}
+// toolchainRoot makes the native root with the target's cross compiler.
+func (m *Matrix) toolchainRoot(ctx context.Context, images *image.Images, c *jobs.Cell) (*image.Root, error) {
 	log, err := m.createLog("toolchain_" + c.Target.Name + "_" + c.Arch + ".log")
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	images := m.imageStore()
+	from := c.Target.Image.Bootstrap
 	img, err := m.bootstrap(from, from.Toolchain[c.Arch]).Image(ctx, images, emulate.Host(), log)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the native tool chain for %s: %w", c, err)
 	}
-	root, err := images.Unpack(ctx, img)
-	if err != nil {
-		return nil, err
-	}
+	return images.Unpack(ctx, img)
+}
+
+// planToolchain finds in a native root what can stand for programs of the cell's
+// image. When nothing can, everything is emulated, and that is said.
+func (m *Matrix) planToolchain(c *jobs.Cell, native *image.Root) (string, error) {
 	dir := filepath.Join(m.scratch, "launchers", c.Target.Name, c.Arch)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
+		return "", err
 	}
-	image := c.Image
-	return toolchain.New(
-		toolchain.Root{Arch: emulate.Host(), Digest: string(root.Digest), Layers: root.Layers},
-		toolchain.Root{Arch: c.Arch, Digest: string(image.Digest), Layers: image.Layers},
+	p, err := toolchain.New(
+		toolchain.Root{Arch: emulate.Host(), Digest: string(native.Digest), Layers: native.Layers},
+		toolchain.Root{Arch: c.Arch, Digest: string(c.Image.Digest), Layers: c.Image.Layers},
 		dir,
 	)
+	var unavailable *toolchain.UnavailableError
+	if errors.As(err, &unavailable) {
+		return "everything is emulated: " + unavailable.Reason, nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("the native tool chain for %s: %w", c, err)
+	}
+	for _, e := range p.Emulated {
+		m.opt.Log.Info("stays emulated", "cell", c.String(), "what", e.What, "reason", e.Reason)
+	}
+	c.Native = p
+	return fmt.Sprintf("%d native programs for its builds", len(p.Mounts)), nil
 }

@@ -16,7 +16,9 @@ import (
 	"github.com/ohpc-build/ohpc-build/recipes"
 )
 
-// provideImages gets each cell's image and unpacks it, side by side.
+// provideImages gets each cell's image and unpacks it, and for emulated cells the
+// native programs that do their builds' work: all side by side, because an
+// emulated bootstrap keeps one core busy and waits for the network besides.
 func (m *Matrix) provideImages(ctx context.Context) error {
 	stage := m.opt.Progress.Stage("images", len(m.cells))
 	defer stage.Close()
@@ -25,17 +27,41 @@ func (m *Matrix) provideImages(ctx context.Context) error {
 	for _, c := range m.cells {
 		g.Go(func() error {
 			stage.Begin(c.String())
-			root, err := m.provideImage(ctx, images, c)
+			how, err := m.provideCell(ctx, images, c)
 			if err != nil {
 				stage.End(c.String(), "failed: "+err.Error())
 				return err
 			}
-			c.Image = buildroot.Image{Digest: root.Digest, Layers: root.Layers}
-			stage.End(c.String(), "image "+root.Digest.Short())
+			stage.End(c.String(), how)
 			return nil
 		})
 	}
 	return g.Wait()
+}
+
+func (m *Matrix) provideCell(ctx context.Context, images *image.Images, c *jobs.Cell) (string, error) {
+	var root, native *image.Root
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		root, err = m.provideImage(ctx, images, c)
+		return err
+	})
+	if m.wantsToolchain(c) {
+		g.Go(func() (err error) {
+			native, err = m.toolchainRoot(ctx, images, c)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return "", err
+	}
+	c.Image = buildroot.Image{Digest: root.Digest, Layers: root.Layers}
+	how := "image " + root.Digest.Short()
+	if native == nil {
+		return how, nil
+	}
+	tools, err := m.planToolchain(c, native)
+	return how + ", " + tools, err
 }
 
 func (m *Matrix) imageStore() *image.Images {

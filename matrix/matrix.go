@@ -167,7 +167,6 @@ func (m *Matrix) Run(ctx context.Context) (*report.Run, error) {
 	err := m.steps(ctx, []step{
 		{"host", m.prepare},
 		{"images", m.provideImages},
-		{"emulation", m.provideToolchains},
 		{"plan", m.makePlan},
 		{"build", m.build},
 		{"sign", m.signPackages},
@@ -183,7 +182,6 @@ func (m *Matrix) Build(ctx context.Context) (*report.Run, error) {
 	err := m.steps(ctx, []step{
 		{"host", m.prepare},
 		{"images", m.provideImages},
-		{"emulation", m.provideToolchains},
 		{"plan", m.makePlan},
 		{"build", m.build},
 	})
@@ -195,7 +193,6 @@ func (m *Matrix) Plan(ctx context.Context) (*plan.Plan, error) {
 	err := m.steps(ctx, []step{
 		{"host", m.prepare},
 		{"images", m.provideImages},
-		{"emulation", m.provideToolchains},
 		{"plan", m.makePlan},
 	})
 	if err != nil {
