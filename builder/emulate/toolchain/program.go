@@ -10,11 +10,22 @@ import (
 	"path"
 	"regexp"
 	"strings"
+
+	"github.com/ohpc-build/ohpc-build/builder/emulate/toolchain/overlay"
 )
+
+// Root is a root file system as its overlay layers.
+type Root struct {
+	Arch   string   // as rpm calls it: x86_64, aarch64
+	Digest string   // of what the layers hold
+	Layers []string // folders, the uppermost first
+}
+
+func (r Root) overlay() overlay.Layers { return r.Layers }
 
 // program is an ELF file of a root: an executable or a library.
 type program struct {
-	entry
+	overlay.Entry
 	needed []string // sonames
 }
 
@@ -35,16 +46,16 @@ func unfitting(err error, then func(reason string) error) error {
 // program finds an ELF file of the root's architecture.
 func (r Root) program(name string) (program, error) {
 	where := name + " of the " + r.Arch + " root"
-	e, err := r.find(name)
+	e, err := r.overlay().Find(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return program{}, &unfit{where + " does not exist"}
 	} else if err != nil {
 		return program{}, err
 	}
-	if fi, err := os.Lstat(e.source); err != nil || !fi.Mode().IsRegular() {
+	if fi, err := os.Lstat(e.Source); err != nil || !fi.Mode().IsRegular() {
 		return program{}, &unfit{where + " is not a file"}
 	}
-	raw, err := os.Open(e.source)
+	raw, err := os.Open(e.Source)
 	if err != nil {
 		return program{}, err
 	}
@@ -70,7 +81,7 @@ func (r Root) program(name string) (program, error) {
 	if err != nil {
 		return program{}, &unfit{fmt.Sprintf("%s: %v", where, err)}
 	}
-	return program{entry: e, needed: needed}, nil
+	return program{Entry: e, needed: needed}, nil
 }
 
 // libraries returns what a native program loads: soname → file on the host. The
@@ -86,7 +97,7 @@ func (p *planner) libraries(f program) (map[string]string, error) {
 			continue
 		}
 		if strings.Contains(name, "/") {
-			return nil, &unfit{fmt.Sprintf("%s needs the library %s by its path", f.path, name)}
+			return nil, &unfit{fmt.Sprintf("%s needs the library %s by its path", f.Path, name)}
 		}
 		library, known := p.loaded[name]
 		var err error
@@ -98,11 +109,11 @@ func (p *planner) libraries(f program) (map[string]string, error) {
 		}
 		if err != nil {
 			return nil, unfitting(err, func(reason string) error {
-				return &unfit{f.path + " needs " + name + ": " + reason}
+				return &unfit{f.Path + " needs " + name + ": " + reason}
 			})
 		}
 		p.loaded[name] = library
-		found[name] = library.source
+		found[name] = library.Source
 		todo = append(todo, library.needed...)
 	}
 	return found, nil
@@ -122,7 +133,7 @@ const maxProgram = 64 << 20
 
 // text reads the whole program.
 func (f program) text() ([]byte, error) {
-	file, err := os.Open(f.source)
+	file, err := os.Open(f.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +149,7 @@ func (f program) gcc() (string, error) {
 	}
 	release, build := gccRelease.FindSubmatch(text), gccBuild.FindSubmatch(text)
 	if release == nil || build == nil {
-		return "", &unfit{f.path + " does not tell its version"}
+		return "", &unfit{f.Path + " does not tell its version"}
 	}
 	return fmt.Sprintf("%s %s", release[1], build[1]), nil
 }
@@ -151,7 +162,7 @@ func (f program) binutils() (string, error) {
 	}
 	version := binutilsVersion.Find(text)
 	if version == nil {
-		return "", &unfit{f.path + " does not tell its version"}
+		return "", &unfit{f.Path + " does not tell its version"}
 	}
 	return string(version), nil
 }

@@ -1,4 +1,7 @@
-package toolchain
+// Package overlay looks files up in the layers of an overlay that is not mounted,
+// as the kernel would: upper layers hide lower ones, and links are followed
+// inside the root, so that no layer leads out of it.
+package overlay
 
 import (
 	"errors"
@@ -17,26 +20,23 @@ import (
 // maxLinks is the kernel's bound on symbolic links in one path.
 const maxLinks = 40
 
-// Root is a root file system as its overlay layers.
-type Root struct {
-	Arch   string   // as rpm calls it: x86_64, aarch64
-	Digest string   // of what the layers hold
-	Layers []string // folders, the uppermost first
+// Layers are the folders of a root file system, the uppermost first.
+type Layers []string
+
+// Entry is what a path of a root leads to.
+type Entry struct {
+	Path   string // free of symbolic links
+	Source string // where it lies on the host; "" for a folder
+
+	dirs []string // a folder: where its parts lie on the host, the uppermost first
 }
 
-// entry is what a path of a root leads to.
-type entry struct {
-	path   string   // free of symbolic links
-	source string   // a regular or special file: where it lies on the host
-	dirs   []string // a folder: where its parts lie on the host, the uppermost first
-}
-
-// find follows a path as a process inside the root would. The error is
-// fs.ErrNotExist when it leads nowhere; the entry's path is then the place that
+// Find follows a path as a process inside the root would. The error is
+// fs.ErrNotExist when it leads nowhere; the entry's Path is then the place that
 // would have to be made.
-func (r Root) find(name string) (entry, error) {
-	top := entry{path: "/", dirs: r.Layers}
-	stack := []entry{top}
+func (l Layers) Find(name string) (Entry, error) {
+	top := Entry{Path: "/", dirs: l}
+	stack := []Entry{top}
 	rest := strings.Split(name, "/")
 	for links := 0; len(rest) > 0; {
 		part := rest[0]
@@ -53,20 +53,20 @@ func (r Root) find(name string) (entry, error) {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			// path.Join cleans; a ".." cannot leave what does not exist.
-			missing := path.Join(append([]string{here.path, part}, rest...)...)
-			return entry{path: missing}, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+			missing := path.Join(append([]string{here.Path, part}, rest...)...)
+			return Entry{Path: missing}, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
 		case err != nil:
-			return entry{}, fmt.Errorf("looking up %s: %w", name, err)
+			return Entry{}, fmt.Errorf("looking up %s: %w", name, err)
 		case target != "":
 			if links++; links > maxLinks {
-				return entry{}, fmt.Errorf("looking up %s: %w", name, syscall.ELOOP)
+				return Entry{}, fmt.Errorf("looking up %s: %w", name, syscall.ELOOP)
 			}
 			if path.IsAbs(target) {
 				stack = stack[:1]
 			}
 			rest = append(strings.Split(target, "/"), rest...)
-		case next.source != "" && len(rest) > 0:
-			return entry{}, fmt.Errorf("looking up %s: %s: %w", name, next.path, syscall.ENOTDIR)
+		case next.Source != "" && len(rest) > 0:
+			return Entry{}, fmt.Errorf("looking up %s: %s: %w", name, next.Path, syscall.ENOTDIR)
 		default:
 			stack = append(stack, next)
 		}
@@ -75,15 +75,15 @@ func (r Root) find(name string) (entry, error) {
 }
 
 // step enters one name of a folder. For a symbolic link it returns its target.
-func (e entry) step(name string) (next entry, target string, err error) {
-	next.path = path.Join(e.path, name)
+func (e Entry) step(name string) (next Entry, target string, err error) {
+	next.Path = path.Join(e.Path, name)
 	for _, dir := range e.dirs {
 		at := filepath.Join(dir, name)
 		fi, err := os.Lstat(at)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		} else if err != nil {
-			return entry{}, "", err
+			return Entry{}, "", err
 		}
 		if fi.IsDir() {
 			next.dirs = append(next.dirs, at)
@@ -97,20 +97,20 @@ func (e entry) step(name string) (next entry, target string, err error) {
 		}
 		if fi.Mode()&fs.ModeSymlink != 0 {
 			target, err := os.Readlink(at)
-			return entry{}, target, err
+			return Entry{}, target, err
 		}
-		next.source = at
+		next.Source = at
 		return next, "", nil
 	}
 	if len(next.dirs) == 0 {
-		return entry{}, "", fs.ErrNotExist
+		return Entry{}, "", fs.ErrNotExist
 	}
 	return next, "", nil
 }
 
-// list returns the sorted names in a folder; none when there is no such folder.
-func (r Root) list(name string) ([]string, error) {
-	folder, err := r.find(name)
+// List returns the sorted names in a folder; none when there is no such folder.
+func (l Layers) List(name string) ([]string, error) {
+	folder, err := l.Find(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	} else if err != nil {
@@ -134,13 +134,13 @@ func (r Root) list(name string) ([]string, error) {
 	}), nil
 }
 
-// mountPoint is where a path lies when nothing needs to lie there yet.
-func (r Root) mountPoint(name string) (string, error) {
-	e, err := r.find(name)
+// Place is where a path lies when nothing needs to lie there yet.
+func (l Layers) Place(name string) (string, error) {
+	e, err := l.Find(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	return e.path, nil
+	return e.Path, nil
 }
 
 // whiteout and opaque are overlayfs's marks for what a layer removes

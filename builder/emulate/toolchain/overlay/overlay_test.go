@@ -1,4 +1,4 @@
-package toolchain
+package overlay
 
 import (
 	"io/fs"
@@ -66,7 +66,7 @@ func TestFind(t *testing.T) {
 		"opt/old":                "bottom",
 		"usr/share/simple/below": "bottom",
 	})
-	root := Root{Layers: []string{top, bottom}}
+	root := Layers{top, bottom}
 	for _, c := range []struct {
 		name, path, from, where string
 		err                     error
@@ -87,24 +87,24 @@ func TestFind(t *testing.T) {
 		{name: "/usr/share/simple/below", err: syscall.ENOTDIR},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			e, err := root.find(c.name)
+			e, err := root.Find(c.name)
 			if c.err != nil {
 				require.ErrorIs(t, err, c.err)
 			} else {
 				require.NoError(t, err)
-				require.Equal(t, filepath.Join(c.from, c.where), e.source)
+				require.Equal(t, filepath.Join(c.from, c.where), e.Source)
 			}
-			require.Equal(t, c.path, e.path)
+			require.Equal(t, c.path, e.Path)
 		})
 	}
 
-	names, err := root.list("/bin")
+	names, err := root.List("/bin")
 	require.NoError(t, err)
 	require.Equal(t, []string{"cc", "dangling", "dash", "escape", "loop", "other", "sh", "tool"}, names)
-	names, err = root.list("/opt")
+	names, err = root.List("/opt")
 	require.NoError(t, err)
 	require.Equal(t, []string{"new"}, names)
-	names, err = root.list("/nowhere")
+	names, err = root.List("/nowhere")
 	require.NoError(t, err)
 	require.Empty(t, names)
 }
@@ -124,11 +124,11 @@ func FuzzFind(f *testing.F) {
 		if err := os.Symlink(target, filepath.Join(dir, "a")); err != nil {
 			t.Skip()
 		}
-		e, err := Root{Layers: []string{dir}}.find(name)
+		e, err := Layers{dir}.Find(name)
 		if err != nil {
 			return
 		}
-		for _, at := range append(e.dirs, e.source) {
+		for _, at := range append(e.dirs, e.Source) {
 			rel, err := filepath.Rel(dir, at)
 			require.True(t, at == "" || err == nil && filepath.IsLocal(rel), at)
 			if at != "" {
