@@ -101,7 +101,7 @@ func writeChange(tw *tar.Writer, path, name string, fi fs.FileInfo, links map[in
 	if err != nil {
 		return err
 	}
-	if id := (inode{uint64(stat.Dev), stat.Ino}); fi.Mode().IsRegular() && stat.Nlink > 1 {
+	if id := (inode{stat.Dev, stat.Ino}); fi.Mode().IsRegular() && stat.Nlink > 1 {
 		if first, ok := links[id]; ok {
 			hdr.Typeflag, hdr.Linkname, hdr.Size = tar.TypeLink, first, 0
 			return tw.WriteHeader(hdr)

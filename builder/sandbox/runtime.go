@@ -36,8 +36,9 @@ exec "$@"`
 // Runtime runs containers. It is safe for concurrent use, and many processes may
 // share its folder.
 type Runtime struct {
-	binary string
-	dir    string
+	binary  string
+	dir     string
+	cgroups cgroups
 }
 
 // New finds the OCI runtime (a name or a path) and uses dir for what belongs to
@@ -56,7 +57,7 @@ func New(binary, dir string) (*Runtime, error) {
 	if err := os.MkdirAll(filepath.Join(abs, "containers"), 0o700); err != nil {
 		return nil, fmt.Errorf("using %s for containers: %w", dir, err)
 	}
-	return &Runtime{binary: binary, dir: abs}, nil
+	return &Runtime{binary: binary, dir: abs, cgroups: findCgroups("/proc/self/mountinfo")}, nil
 }
 
 // Run runs a command and waits for its end. The error is nil when the command
@@ -137,7 +138,8 @@ func (r *Runtime) prepare(s Spec) (_ *container, err error) {
 	if c.options, err = overlayOptions(s.Layers, upper, c.work); err != nil {
 		return nil, err
 	}
-	return c, writeConfig(dir, filepath.Join(dir, "rootfs"), "/ohpc-build/"+c.id, s)
+	s.Limits = r.cgroups.enforced(s.Limits)
+	return c, writeConfig(dir, filepath.Join(dir, "rootfs"), r.cgroups.path(c.id), s)
 }
 
 // create makes and locks a folder. Clean of another process waits meanwhile: it
@@ -171,7 +173,10 @@ func overlayOptions(layers []string, upper, work string) (string, error) {
 			return "", fmt.Errorf("the folder %q cannot be a layer: its path must be absolute and without colon, comma and backslash", dir)
 		}
 	}
-	options := "lowerdir=" + strings.Join(layers, ":") + ",upperdir=" + upper + ",workdir=" + work
+	options := "lowerdir=" + strings.Join(layers, ":") + ",upperdir=" + upper + ",workdir=" + work +
+		// A layer must mean the same everywhere: nothing in it may be a note about
+		// the layers below, as some kernels write unless told otherwise.
+		",redirect_dir=off,metacopy=off"
 	if len(options) >= os.Getpagesize() {
 		return "", fmt.Errorf("%d layers are too many: their paths together are longer than a memory page", len(layers))
 	}
@@ -192,9 +197,13 @@ func (c *container) command(s Spec) *exec.Cmd {
 }
 
 func (c *container) runtimeArgs(args ...string) []string {
-	return append([]string{
+	full := []string{
 		c.runtime.binary, "--root", filepath.Join(c.dir, "runc"), "--log", c.runtimeLog(), "--log-format", "json",
-	}, args...)
+	}
+	if !c.runtime.cgroups.usable && filepath.Base(c.runtime.binary) == "runc" {
+		full = append(full, "--rootless=true") // runc: go on without control groups
+	}
+	return append(full, args...)
 }
 
 func (c *container) mountLog() string   { return filepath.Join(c.dir, "mount.log") }

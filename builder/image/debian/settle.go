@@ -91,7 +91,7 @@ func settle(from io.Reader, to io.Writer) error {
 			if err != nil {
 				return fmt.Errorf("reading %s from mmdebstrap's archive: %w", name, err)
 			}
-			edited := append(old, line...)
+			edited := slices.Concat(old, []byte(line))
 			hdr.Size = int64(len(edited))
 			body = bytes.NewReader(edited)
 		}

@@ -1,0 +1,123 @@
+package sandbox
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// parentGroup is the control group that holds those of all containers.
+const parentGroup = "ohpc-build"
+
+// cgroups says what the kernel's control groups do for containers here. In a
+// container of somebody else's they are often read-only, or lack controllers;
+// jobs run all the same then, and whoever asks learns which limits do not hold.
+type cgroups struct {
+	usable            bool // a group can be made for each container
+	memory, pids, cpu bool // the limit can be set on it
+}
+
+// findCgroups tries what the runtime will do: to make groups.
+func findCgroups(mountinfo string) cgroups {
+	text, err := os.ReadFile(mountinfo)
+	if err != nil {
+		return cgroups{}
+	}
+	var c cgroups
+	for line := range strings.Lines(string(text)) {
+		// Field 5 is the mount point; after " - ": type, source, options
+		// (linux: Documentation/filesystems/proc.rst).
+		before, after, ok := strings.Cut(line, " - ")
+		fields, kind := strings.Fields(before), strings.Fields(after)
+		if !ok || len(fields) < 5 || len(kind) < 3 {
+			continue
+		}
+		mount := fields[4]
+		switch {
+		case kind[0] == "cgroup":
+			if !writable(mount) {
+				return cgroups{} // the runtime wants a group in every hierarchy, or none
+			}
+			controllers := strings.Split(kind[2], ",")
+			c.usable = true
+			c.memory = c.memory || slices.Contains(controllers, "memory")
+			c.pids = c.pids || slices.Contains(controllers, "pids")
+			c.cpu = c.cpu || slices.Contains(controllers, "cpu")
+		case kind[0] == "cgroup2" && filepath.Base(mount) == "cgroup": // not the one beside version 1
+			if !writable(mount) {
+				return cgroups{}
+			}
+			controllers := delegate(mount)
+			c.usable = true
+			c.memory = slices.Contains(controllers, "memory")
+			c.pids = slices.Contains(controllers, "pids")
+			c.cpu = slices.Contains(controllers, "cpu")
+		}
+	}
+	return c
+}
+
+// writable says whether groups can be made below the parent group, which may be
+// there from better days.
+func writable(mount string) bool {
+	parent := filepath.Join(mount, parentGroup)
+	if os.MkdirAll(parent, 0o755) != nil {
+		return false
+	}
+	probe, err := os.MkdirTemp(parent, "probe-")
+	if err != nil {
+		return false
+	}
+	return os.Remove(probe) == nil
+}
+
+// delegate hands controllers of version 2 down to the parent group, one by one as
+// the kernel refuses all when it refuses one, and returns what arrived there.
+func delegate(mount string) []string {
+	for _, name := range []string{"+memory", "+pids", "+cpu"} {
+		_ = os.WriteFile(filepath.Join(mount, "cgroup.subtree_control"), []byte(name), 0o644)
+	}
+	arrived, err := os.ReadFile(filepath.Join(mount, parentGroup, "cgroup.controllers"))
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(arrived))
+}
+
+// path is the group of a container, or none.
+func (c cgroups) path(id string) string {
+	if !c.usable {
+		return ""
+	}
+	return "/" + parentGroup + "/" + id
+}
+
+// enforced are the limits without those that would make the runtime fail.
+func (c cgroups) enforced(l Limits) Limits {
+	if !c.memory {
+		l.Memory = 0
+	}
+	if !c.pids {
+		l.Pids = 0
+	}
+	if !c.cpu {
+		l.CPUs = 0
+	}
+	return l
+}
+
+// NotEnforced names the limits that do not hold on this host: "memory",
+// "processes", "cores".
+func (r *Runtime) NotEnforced() []string {
+	var names []string
+	for _, limit := range []struct {
+		name string
+		held bool
+	}{{"memory", r.cgroups.memory}, {"processes", r.cgroups.pids}, {"cores", r.cgroups.cpu}} {
+		if !limit.held {
+			names = append(names, limit.name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,79 @@
+package sandbox
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ohpc-build/ohpc-build/internal/testenv"
+)
+
+func TestFindCgroups(t *testing.T) {
+	mountinfo := func(lines string) string {
+		path := filepath.Join(t.TempDir(), "mountinfo")
+		require.NoError(t, os.WriteFile(path, []byte(lines), 0o644))
+		return path
+	}
+	line := func(mount, kind, options string) string {
+		return fmt.Sprintf("30 23 0:26 / %s rw,nosuid shared:9 - %s none %s\n", mount, kind, options)
+	}
+	v1 := t.TempDir()
+	all := findCgroups(mountinfo(
+		line(v1+"/memory", "cgroup", "rw,memory") + line(v1+"/pids", "cgroup", "rw,pids") + line(v1+"/cpu", "cgroup", "rw,cpu,cpuacct") +
+			line(v1+"/systemd", "cgroup", "rw,name=systemd") + line("/none", "tmpfs", "rw"),
+	))
+	require.Equal(t, cgroups{usable: true, memory: true, pids: true, cpu: true}, all)
+	require.DirExists(t, filepath.Join(v1, "systemd", parentGroup))
+
+	require.Equal(t, cgroups{usable: true, pids: true}, findCgroups(mountinfo(line(v1+"/pids", "cgroup", "rw,pids"))))
+	require.Equal(t, cgroups{}, findCgroups(mountinfo(line(v1+"/pids", "cgroup", "rw,pids")+line("/proc/none", "cgroup", "ro,memory"))))
+	require.Equal(t, cgroups{}, findCgroups("/nowhere"))
+
+	v2 := filepath.Join(t.TempDir(), "cgroup")
+	require.NoError(t, os.MkdirAll(filepath.Join(v2, parentGroup), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(v2, parentGroup, "cgroup.controllers"), []byte("memory pids\n"), 0o644))
+	some := findCgroups(mountinfo(line(v2, "cgroup2", "rw,nsdelegate")))
+	require.Equal(t, cgroups{usable: true, memory: true, pids: true}, some)
+	require.Equal(t, Limits{Memory: 1, Pids: 2}, some.enforced(Limits{Memory: 1, Pids: 2, CPUs: 3}))
+	require.Equal(t, []string{"cores"}, (&Runtime{cgroups: some}).NotEnforced())
+	require.Empty(t, cgroups{}.path("id"))
+}
+
+// TestWithoutCgroups runs itself once more where they are read-only, as they are
+// in many a container.
+func TestWithoutCgroups(t *testing.T) {
+	testenv.Root(t)
+	testenv.Programs(t, "runc", "unshare", "busybox")
+	if dir := os.Getenv("OHPC_TEST_READ_ONLY_CGROUPS"); dir != "" {
+		r, err := New("runc", filepath.Join(dir, "state"))
+		require.NoError(t, err)
+		require.Equal(t, []string{"memory", "processes", "cores"}, r.NotEnforced())
+		var out bytes.Buffer
+		err = r.Run(t.Context(), Spec{
+			Name: "test", Layers: []string{filepath.Join(dir, "root")}, Args: []string{"/busybox", "echo", "it runs"},
+			Limits: Limits{Memory: 64 << 20, Pids: 10, CPUs: 1}, Stdout: &out, Stderr: &out,
+		})
+		require.NoError(t, err, out.String())
+		require.Equal(t, "it runs\n", out.String())
+		return
+	}
+	dir := t.TempDir()
+	for _, sub := range []string{"proc", "sys", "dev"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, "root", sub), 0o755))
+	}
+	path, err := exec.LookPath("busybox")
+	require.NoError(t, err)
+	program, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "root/busybox"), program, 0o755))
+	const readOnly = `awk '$5 ~ "^/sys/fs/cgroup" { print $5 }' /proc/self/mountinfo | while read -r mount; do mount -o remount,bind,ro "$mount"; done; exec "$@"`
+	cmd := exec.CommandContext(t.Context(), "unshare", "--mount", "--propagation=private", "--", "sh", "-c", readOnly, "read-only", os.Args[0], "-test.run", "^TestWithoutCgroups$")
+	cmd.Env = append(os.Environ(), "OHPC_TEST_READ_ONLY_CGROUPS="+dir)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
