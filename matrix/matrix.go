@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/builder"
@@ -57,6 +59,7 @@ type Matrix struct {
 	opt   Options
 	cells []*jobs.Cell
 
+	whole   bool   // a repository is made, not only packages
 	scratch string // a working folder that lasts as long as the run
 	store   *store.Store
 	sandbox *sandbox.Runtime
@@ -146,7 +149,7 @@ func cellsOf(opt Options) ([]*jobs.Cell, error) {
 	}
 	for _, arch := range opt.Architectures {
 		if !offered[arch] {
-			return nil, fmt.Errorf("no target has the architecture %q", arch)
+			return nil, fmt.Errorf("no target has the architecture %q; there are %s", arch, strings.Join(slices.Sorted(maps.Keys(offered)), ", "))
 		}
 	}
 	if len(cells) == 0 {
@@ -164,6 +167,7 @@ type step struct {
 // Run takes the recipes all the way. The report is complete even when an error
 // is returned, and is written to <out>/report then too.
 func (m *Matrix) Run(ctx context.Context) (*report.Run, error) {
+	m.whole = true
 	err := m.steps(ctx, []step{
 		{"host", m.prepare},
 		{"images", m.provideImages},
@@ -209,7 +213,9 @@ func (m *Matrix) makePlan(ctx context.Context) error {
 	}
 	stage := m.opt.Progress.Stage("plan", len(m.cells))
 	defer stage.Close()
-	in := jobs.Input{Catalog: m.opt.Catalog, Cells: m.cells, Recipes: m.opt.Recipes, Families: m.opt.Families, Generated: generated}
+	in := jobs.Input{
+		Catalog: m.opt.Catalog, Cells: m.cells, Recipes: m.opt.Recipes, Others: m.whole, Families: m.opt.Families, Generated: generated,
+	}
 	m.jobs, err = jobs.New(ctx, in, m.store, m.sandbox, m.fetcher, m.opt.Log, stage)
 	var mistake *jobs.RecipeError
 	if errors.As(err, &mistake) {

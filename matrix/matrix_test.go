@@ -277,6 +277,36 @@ func TestTheWholeLine(t *testing.T) {
 	require.Equal(t, "spec changed", p.Jobs[len(p.Jobs)-1].Reason)
 }
 
+func TestARunOfSomeRecipesKeepsTheOthers(t *testing.T) {
+	l := newLine(t)
+	l.component("one", "", "", file("one", "one"))
+	l.component("two", "", "", file("two", "two"))
+	r, err := l.new(t).Run(t.Context())
+	require.NoError(t, err, r.Failures())
+	require.Equal(t, 4, r.Snapshots[0].Packages)
+
+	// The one is changed and named, the other is taken along as it was.
+	l.component("one", "", "", file("one", "changed"))
+	l.opt.Recipes = []string{"one"}
+	r, err = l.new(t).Run(t.Context())
+	require.NoError(t, err, r.Failures())
+	require.Equal(t, 4, r.Snapshots[0].Packages)
+	require.Equal(t, report.Built, job(t, r, "one").Result)
+	require.Equal(t, report.Reused, job(t, r, "two").Result)
+
+	// The other is changed too, but not named: it cannot be taken along.
+	published, err := os.Readlink(filepath.Join(l.opt.Out, "repos/OpenHPC/3/Debian_12"))
+	require.NoError(t, err)
+	l.component("two", "", "", file("two", "changed"))
+	_, err = l.new(t).Run(t.Context())
+	var failed *matrix.FailedError
+	require.ErrorAs(t, err, &failed)
+	require.ErrorContains(t, err, "would lose two-ohpc.")
+	now, err := os.Readlink(filepath.Join(l.opt.Out, "repos/OpenHPC/3/Debian_12"))
+	require.NoError(t, err)
+	require.Equal(t, published, now)
+}
+
 func TestOptionsThatNameNothing(t *testing.T) {
 	c, err := load.FS(catalog.FS())
 	require.NoError(t, err)

@@ -2,13 +2,17 @@ package matrix
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/repo/publish"
+	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
 )
 
 // reposRoot is the folder that is served.
@@ -87,7 +91,13 @@ func (m *Matrix) publish(ctx context.Context) error {
 	defer stage.Close()
 	var all []publish.Snapshot
 	for _, t := range targets {
-		all = append(all, m.snapshots[t.Name])
+		s := m.snapshots[t.Name]
+		if len(m.opt.Recipes) > 0 || len(m.opt.Families) > 0 || len(m.architectures(t)) < len(t.Architectures) {
+			if err := refuseRemoval(s); err != nil {
+				return err
+			}
+		}
+		all = append(all, s)
 	}
 	if err := publish.Publish(ctx, all...); err != nil {
 		return err
@@ -101,4 +111,61 @@ func (m *Matrix) publish(ctx context.Context) error {
 		stage.End(s.Target, path)
 	}
 	return nil
+}
+
+// refuseRemoval keeps a run of some recipes or architectures from publishing a
+// repository that lacks what the published one has: its users would lose packages
+// by a rebuild of others.
+func refuseRemoval(next publish.Snapshot) error {
+	dir, err := publish.Current(next.Root, next.Release, next.Target)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	before, err := packageNames(dir)
+	if err != nil {
+		return err
+	}
+	after, err := packageNames(next.Dir)
+	if err != nil {
+		return err
+	}
+	var lost []string
+	for name := range before {
+		if !after[name] {
+			lost = append(lost, name)
+		}
+	}
+	if len(lost) == 0 {
+		return nil
+	}
+	slices.Sort(lost)
+	return &FailedError{What: fmt.Sprintf(
+		"not published: the repository of %s would lose %s: this run is of some recipes or architectures only, and their results are out of date or not part of it; run matrix for all, or with another --out",
+		next.Target, strings.Join(lost, ", "))}
+}
+
+// packageNames are the names and architectures in a snapshot.
+func packageNames(dir string) (map[string]bool, error) {
+	repomd, err := rpmmd.ReadRepomd(dir)
+	if err != nil {
+		return nil, err
+	}
+	primary, ok := repomd.Find("primary")
+	if !ok {
+		return nil, fmt.Errorf("%s: its metadata has no primary", dir)
+	}
+	r, err := rpmmd.OpenData(dir, primary)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	names := map[string]bool{}
+	_, err = rpmmd.ReadPrimary(r, func(p rpmmd.Record) error {
+		names[p.Name+"."+p.Arch] = true
+		return nil
+	})
+	return names, err
 }

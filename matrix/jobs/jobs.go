@@ -38,6 +38,7 @@ type Input struct {
 	Catalog   *recipes.Catalog
 	Cells     []*Cell
 	Recipes   []string                    // that are wanted; none means all
+	Others    bool                        // also take unwanted recipes whose results are in the store
 	Families  map[string]string           // kind → the one member that is wanted
 	Generated map[string]source.Generated // by target
 }
@@ -97,13 +98,23 @@ func New(ctx context.Context, in Input, st *store.Store, sb Sandbox, fetcher *so
 	if err != nil {
 		return nil, &RecipeError{err}
 	}
-	s.Plan = all.Select(in.Recipes)
+	s.Plan = all
+	if err := s.settle(); err != nil {
+		return nil, err
+	}
+	wanted := all.Select(in.Recipes)
+	s.Plan = &plan.Plan{}
+	for _, j := range all.Jobs {
+		if slices.Contains(wanted.Jobs, j) || in.Others && s.results[j.ID] != nil {
+			s.Plan.Jobs = append(s.Plan.Jobs, j)
+		}
+	}
 	for _, skip := range append(skips, skipped...) {
 		if len(in.Recipes) == 0 || slices.Contains(in.Recipes, skip.Recipe) {
 			s.Skips = append(s.Skips, skip)
 		}
 	}
-	return s, s.settle()
+	return s, nil
 }
 
 // RecipeError says that something is wrong with the recipes themselves.
