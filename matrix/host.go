@@ -34,7 +34,7 @@ func (m *Matrix) CheckHost(ctx context.Context) error {
 	if _, err := sandbox.New(m.opt.Runtime, filepath.Join(m.opt.State, "run")); err != nil {
 		add(err)
 	}
-	add(m.checkSpace(m.opt.State, minimumFree))
+	add(checkSpace(m.opt.State, minimumFree))
 	asked := map[string]bool{}
 	for _, c := range m.cells {
 		if !asked[c.Arch] {
@@ -54,7 +54,7 @@ func (m *Matrix) CheckHost(ctx context.Context) error {
 	return nil
 }
 
-func (m *Matrix) checkSpace(dir string, want uint64) error {
+func checkSpace(dir string, want uint64) error {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {
 		return fmt.Errorf("the state folder %s: %w", dir, err)

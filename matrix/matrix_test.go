@@ -277,6 +277,26 @@ func TestTheWholeLine(t *testing.T) {
 	require.Equal(t, "spec changed", p.Jobs[len(p.Jobs)-1].Reason)
 }
 
+func TestADamagedResultIsMadeAnew(t *testing.T) {
+	l := newLine(t)
+	l.component("damaged", "", "", file("damaged", "damaged"))
+	r, err := l.new(t).Build(t.Context())
+	require.NoError(t, err)
+	first := job(t, r, "damaged")
+	require.Equal(t, report.Built, first.Result)
+
+	hex := strings.TrimPrefix(first.Packages[0].Digest, "sha256:")
+	object := filepath.Join(l.opt.State, "store/objects/sha256", hex[:2], hex)
+	require.NoError(t, os.Chmod(object, 0o644))
+	require.NoError(t, os.WriteFile(object, []byte("rotten"), 0o644))
+	r, err = l.new(t).Build(t.Context())
+	require.NoError(t, err)
+	again := job(t, r, "damaged")
+	require.Equal(t, report.Built, again.Result)
+	require.Equal(t, "its result is no longer in the store", again.Reason)
+	require.Equal(t, first.Packages, again.Packages, "the same build gives the same bytes")
+}
+
 func TestARunOfSomeRecipesKeepsTheOthers(t *testing.T) {
 	l := newLine(t)
 	l.component("one", "", "", file("one", "one"))
