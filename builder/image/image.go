@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -16,6 +17,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/ohpc-build/ohpc-build/builder/image/fetch"
+	"github.com/ohpc-build/ohpc-build/builder/image/layer"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 )
 
@@ -31,7 +34,7 @@ const (
 // Epoch is when everything that is made here was made, in seconds since 1970, and
 // the latest time of any file in it: an image is the same whenever it is made of
 // the same.
-const Epoch = 1_600_000_000
+const Epoch = layer.Epoch
 
 var created = v1.Time{Time: time.Unix(Epoch, 0).UTC()}
 
@@ -155,11 +158,11 @@ func (s *Images) keepLayer(ctx context.Context, from v1.Image, d v1.Descriptor, 
 	if s.store.Has(l.Blob) {
 		return nil // it is verified whenever it is read
 	}
-	layer, err := from.LayerByDigest(d.Digest)
+	found, err := from.LayerByDigest(d.Digest)
 	if err != nil {
 		return err
 	}
-	blob, err := layer.Compressed()
+	blob, err := found.Compressed()
 	if err != nil {
 		return err
 	}
@@ -178,6 +181,40 @@ func (s *Images) keepDocument(ctx context.Context, raw func() ([]byte, error)) (
 		return "", fmt.Errorf("%d bytes are more than the %d that are accepted", len(b), maxDocument)
 	}
 	return s.store.PutBytes(ctx, b)
+}
+
+// Pull gets an image for an architecture (rpm's name) from a registry, or from a
+// file or folder; see [fetch.Image] for how references are read. A reference by
+// digest is asked for once, every other each time.
+func (s *Images) Pull(ctx context.Context, ref, arch string) (*Image, error) {
+	img, err := s.pull(ctx, ref, arch)
+	if err != nil {
+		return nil, fmt.Errorf("image %s for %s: %w", ref, arch, err)
+	}
+	return img, nil
+}
+
+func (s *Images) pull(ctx context.Context, ref, arch string) (*Image, error) {
+	key := "pull " + ref + " " + arch
+	if fetch.Immutable(ref) {
+		if img, err := s.Find(key); err == nil {
+			return img, nil
+		}
+	}
+	platform, err := platformOf(arch)
+	if err != nil {
+		return nil, err
+	}
+	tmp, err := s.Temp("fetch-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(tmp)
+	from, err := fetch.Image(ctx, ref, platform, tmp)
+	if err != nil {
+		return nil, err
+	}
+	return s.keep(ctx, key, arch, from)
 }
 
 // Append makes an image of base (nil: of nothing) and one more layer, the
@@ -246,6 +283,16 @@ func (s *Images) putLayer(ctx context.Context, tar io.Reader) (Layer, error) {
 		return Layer{}, err
 	}
 	return Layer{Blob: blob, DiffID: id, Size: size, MediaType: types.OCILayerZStd}, nil
+}
+
+// AppendFolder makes an image of base and the changes in dir, the upper layer of
+// an overlay whose lower ones are base's, and keeps it under key. The layer does
+// not depend on when its files were written.
+func (s *Images) AppendFolder(ctx context.Context, key string, base *Image, comment, dir string) (*Image, error) {
+	pr, pw := io.Pipe()
+	defer pr.Close()
+	go func() { pw.CloseWithError(layer.Diff(pw, dir)) }()
+	return s.Append(ctx, key, base, base.Arch, comment, pr)
 }
 
 // OCI returns a kept image in go-containerregistry's terms, so that it can be

@@ -1,37 +1,19 @@
 package image
 
 import (
-	"archive/tar"
-	"bufio"
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/containerd/containerd/v2/pkg/archive"
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 
+	"github.com/ohpc-build/ohpc-build/builder/image/layer"
 	"github.com/ohpc-build/ohpc-build/internal/store"
-)
-
-const (
-	// Bounds on what a layer may unpack to. Real ones have some gigabytes and
-	// some hundred thousand files; a hostile one would fill the disk.
-	maxUnpacked = 64 << 30
-	maxEntries  = 4 << 20
-
-	// maxWindow bounds what decompression keeps in memory, in bytes.
-	maxWindow = 128 << 20
 )
 
 // Root is a root file system, ready for overlayfs.
@@ -107,95 +89,16 @@ func (s *Images) apply(ctx context.Context, dir string, l Layer) error {
 		return err
 	}
 	defer r.Close()
-	entries := 0
-	_, err = archive.Apply(ctx, dir, r,
-		archive.WithConvertWhiteout(archive.OverlayConvertWhiteout),
-		archive.WithFilter(func(*tar.Header) (bool, error) {
-			entries++
-			if entries > maxEntries {
-				return false, fmt.Errorf("more than %d files", maxEntries)
-			}
-			return true, nil
-		}))
-	if err != nil {
-		return err
-	}
-	// The archive's end is not the blob's: what comes after counts in the digests.
-	_, err = io.Copy(io.Discard, r)
-	return err
+	return layer.Unpack(ctx, dir, r)
 }
 
-// uncompressed opens a layer's archive. Its last Read returns an error instead of
-// io.EOF when the blob or the archive does not have the digest that it should.
+// uncompressed opens a layer's archive.
 func uncompressed(st *store.Store, l Layer) (io.ReadCloser, error) {
 	blob, err := st.Open(l.Blob)
 	if err != nil {
 		return nil, err
 	}
-	buffered := bufio.NewReaderSize(blob, 1<<20)
-	r := &diffReader{want: l.DiffID, hash: sha256.New(), blob: buffered, closers: []func() error{blob.Close}}
-	magic, err := buffered.Peek(4)
-	if err != nil && !errors.Is(err, io.EOF) {
-		blob.Close()
-		return nil, err
-	}
-	switch {
-	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
-		zr, err := gzip.NewReader(buffered)
-		if err != nil {
-			blob.Close()
-			return nil, fmt.Errorf("reading %s: %w", l.Blob, err)
-		}
-		r.archive = zr
-	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-		zr, err := zstd.NewReader(buffered, zstd.WithDecoderMaxWindow(maxWindow))
-		if err != nil {
-			blob.Close()
-			return nil, fmt.Errorf("reading %s: %w", l.Blob, err)
-		}
-		r.archive = zr
-		r.closers = append(r.closers, func() error { zr.Close(); return nil })
-	default:
-		r.archive = buffered
-	}
-	return r, nil
-}
-
-// diffReader reads an archive and compares its digest, and its blob's, at the end.
-type diffReader struct {
-	archive io.Reader
-	blob    io.Reader // what archive reads from
-	hash    hash.Hash
-	n       int64
-	want    store.Digest
-	closers []func() error
-}
-
-func (r *diffReader) Read(p []byte) (int, error) {
-	n, err := r.archive.Read(p)
-	r.hash.Write(p[:n])
-	r.n += int64(n)
-	if r.n > maxUnpacked {
-		return n, fmt.Errorf("unpacks to more than %d bytes", int64(maxUnpacked))
-	}
-	if errors.Is(err, io.EOF) {
-		// Decompressors stop at their own end; only the blob's end verifies it.
-		if _, err := io.Copy(io.Discard, r.blob); err != nil {
-			return n, err
-		}
-		if got := hex.EncodeToString(r.hash.Sum(nil)); got != r.want.Hex() {
-			return n, fmt.Errorf("its archive has the digest sha256:%s, its image promises %s", got, r.want)
-		}
-	}
-	return n, err
-}
-
-func (r *diffReader) Close() error {
-	var errs []error
-	for i := len(r.closers) - 1; i >= 0; i-- {
-		errs = append(errs, r.closers[i]())
-	}
-	return errors.Join(errs...)
+	return layer.Open(blob, l.DiffID)
 }
 
 // lock waits until no other process holds the lock of that name. The kernel

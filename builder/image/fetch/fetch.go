@@ -1,4 +1,4 @@
-package image
+package fetch
 
 import (
 	"archive/tar"
@@ -24,62 +24,64 @@ import (
 // maxArchive bounds what an OCI archive may hold, in bytes.
 const maxArchive = 64 << 30
 
-// Pull gets an image for an architecture (rpm's name). A reference that begins
-// with a slash or a dot, or ends in .tar, is a file or folder: an archive as
-// docker and podman save it, or an OCI layout. Every other is a registry's, which
-// is asked with the credentials that docker login has left.
-//
-// A reference by digest is asked for once; one by tag is resolved every time.
-func (s *Images) Pull(ctx context.Context, ref, arch string) (*Image, error) {
+// Image gets an image for a platform. A reference that begins with a slash or a
+// dot, or ends in .tar, is a file or folder: an archive as docker and podman save
+// it, or an OCI layout. Every other is a registry's, which is asked with the
+// credentials that docker login has left. What must be unpacked goes to tmp, where
+// the image is read from.
+func Image(ctx context.Context, ref string, platform v1.Platform, tmp string) (v1.Image, error) {
+	get := fromRegistry
 	if isLocal(ref) {
-		img, err := s.open(ctx, ref, arch)
-		if err != nil {
-			return nil, fmt.Errorf("image %s for %s: %w", ref, arch, err)
+		get = func(_ context.Context, ref string, platform v1.Platform) (v1.Image, error) {
+			return fromFiles(ref, platform, tmp)
 		}
-		return img, nil
 	}
-	img, err := s.pull(ctx, ref, arch)
+	img, err := get(ctx, ref, platform)
 	if err != nil {
-		return nil, fmt.Errorf("image %s for %s: %w", ref, arch, err)
+		return nil, err
+	}
+	config, err := img.ConfigFile()
+	if err != nil {
+		return nil, fmt.Errorf("reading its configuration: %w", err)
+	}
+	if config.OS != platform.OS || config.Architecture != platform.Architecture {
+		return nil, fmt.Errorf("it is for %s/%s, not for %s/%s", config.OS, config.Architecture, platform.OS, platform.Architecture)
 	}
 	return img, nil
+}
+
+// Immutable says whether a reference names its image by digest, so that it never
+// stands for another.
+func Immutable(ref string) bool {
+	_, err := name.NewDigest(ref)
+	return err == nil && !isLocal(ref)
 }
 
 func isLocal(ref string) bool {
 	return strings.HasPrefix(ref, "/") || strings.HasPrefix(ref, ".") || strings.HasSuffix(ref, ".tar")
 }
 
-// pullKey names what a reference by digest stands for.
-func pullKey(ref, arch string) string { return "pull " + ref + " " + arch }
-
-func (s *Images) pull(ctx context.Context, ref, arch string) (*Image, error) {
+func fromRegistry(ctx context.Context, ref string, platform v1.Platform) (v1.Image, error) {
 	parsed, err := name.ParseReference(ref)
 	if err != nil {
 		return nil, fmt.Errorf("%w; write registry/name:tag, registry/name@sha256:…, or the path of a file or folder", err)
-	}
-	if _, ok := parsed.(name.Digest); ok {
-		if img, err := s.Find(pullKey(ref, arch)); err == nil {
-			return img, nil
-		}
-	}
-	platform, err := platformOf(arch)
-	if err != nil {
-		return nil, err
 	}
 	desc, err := remote.Get(parsed, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithPlatform(platform))
 	if err != nil {
 		return nil, explain(err, parsed)
 	}
-	img, err := desc.Image() // of an index, the platform's
-	if err != nil {
-		if index, ierr := desc.ImageIndex(); ierr == nil {
-			if _, err := choose(index, platform); err != nil {
-				return nil, err
-			}
+	if desc.MediaType.IsIndex() {
+		index, err := desc.ImageIndex()
+		if err != nil {
+			return nil, explain(err, parsed)
 		}
+		return choose(index, platform)
+	}
+	img, err := desc.Image()
+	if err != nil {
 		return nil, explain(err, parsed)
 	}
-	return s.keepFor(ctx, pullKey(ref, arch), arch, img)
+	return img, nil
 }
 
 // explain says what to do about the errors that people meet.
@@ -95,22 +97,6 @@ func explain(err error, ref name.Reference) error {
 		return fmt.Errorf("%s does not give it to us (docker login %[1]s): %w", ref.Context().RegistryStr(), err)
 	}
 	return err
-}
-
-// keepFor keeps an image if it is for the architecture that was asked for.
-func (s *Images) keepFor(ctx context.Context, key, arch string, img v1.Image) (*Image, error) {
-	platform, err := platformOf(arch)
-	if err != nil {
-		return nil, err
-	}
-	config, err := img.ConfigFile()
-	if err != nil {
-		return nil, fmt.Errorf("reading its configuration: %w", err)
-	}
-	if config.OS != platform.OS || config.Architecture != platform.Architecture {
-		return nil, fmt.Errorf("it is for %s/%s, not for %s/%s", config.OS, config.Architecture, platform.OS, platform.Architecture)
-	}
-	return s.keep(ctx, key, arch, img)
 }
 
 // choose returns the image of an index that is for a platform.
@@ -145,50 +131,32 @@ func choose(index v1.ImageIndex, platform v1.Platform) (v1.Image, error) {
 	return nil, fmt.Errorf("it is not for %s/%s, only for: %s", platform.OS, platform.Architecture, strings.Join(offered, ", "))
 }
 
-// open reads an image from a file or folder.
-func (s *Images) open(ctx context.Context, path, arch string) (*Image, error) {
-	abs, err := filepath.Abs(path)
+// fromFiles reads an image from a file or folder.
+func fromFiles(path string, platform v1.Platform, tmp string) (v1.Image, error) {
+	fi, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
-	fi, err := os.Stat(abs)
-	if err != nil {
-		return nil, err
-	}
-	key := "open " + abs + " " + arch // only to have a name: the file is read every time
 	if fi.IsDir() {
-		return s.openLayout(ctx, key, abs, arch)
+		return fromLayout(path, platform)
 	}
 	// docker's archives have a manifest.json; those of newer versions are OCI
 	// layouts too, which is no matter then.
-	if img, err := tarball.ImageFromPath(abs, nil); err == nil {
-		return s.keepFor(ctx, key, arch, img)
+	if img, err := tarball.ImageFromPath(path, nil); err == nil {
+		return img, nil
 	}
-	dir, err := s.Temp("oci-archive-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	if err := unpackLayout(abs, dir); err != nil {
+	if err := unpackLayout(path, tmp); err != nil {
 		return nil, fmt.Errorf("reading it as an archive of docker's or OCI's: %w", err)
 	}
-	return s.openLayout(ctx, key, dir, arch)
+	return fromLayout(tmp, platform)
 }
 
-func (s *Images) openLayout(ctx context.Context, key, dir, arch string) (*Image, error) {
+func fromLayout(dir string, platform v1.Platform) (v1.Image, error) {
 	index, err := layout.ImageIndexFromPath(dir)
 	if err != nil {
 		return nil, fmt.Errorf("reading it as an OCI layout: %w", err)
 	}
-	platform, err := platformOf(arch)
-	if err != nil {
-		return nil, err
-	}
-	img, err := choose(index, platform)
-	if err != nil {
-		return nil, err
-	}
-	return s.keepFor(ctx, key, arch, img)
+	return choose(index, platform)
 }
 
 // layoutFile matches what an OCI layout consists of (image-spec: image-layout.md).

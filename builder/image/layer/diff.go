@@ -1,8 +1,7 @@
-package image
+package layer
 
 import (
 	"archive/tar"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Epoch is the latest time of any file in a layer that is made here, in seconds
+// since 1970: a layer is the same whenever it is made of the same.
+const Epoch = 1_600_000_000
+
 const (
 	whiteoutPrefix = ".wh."
 	whiteoutOpaque = ".wh..wh..opq"
@@ -24,19 +27,10 @@ const (
 	maxXattr = 64 << 10
 )
 
-// AppendFolder makes an image of base and the changes in dir, the upper layer of
-// an overlay whose lower ones are base's, and keeps it under key. The layer does
-// not depend on when its files were written.
-func (s *Images) AppendFolder(ctx context.Context, key string, base *Image, comment, dir string) (*Image, error) {
-	pr, pw := io.Pipe()
-	defer pr.Close()
-	go func() { pw.CloseWithError(writeDiff(pw, dir)) }()
-	return s.Append(ctx, key, base, base.Arch, comment, pr)
-}
-
-// writeDiff writes the upper layer in dir as an OCI layer (image-spec: layer.md):
-// overlayfs marks what was deleted by devices and attributes, OCI by names.
-func writeDiff(w io.Writer, dir string) error {
+// Diff writes the upper layer in dir as an OCI layer (image-spec: layer.md):
+// overlayfs marks what was deleted by devices and attributes, OCI by names. The
+// bytes do not depend on when files were written.
+func Diff(w io.Writer, dir string) error {
 	tw := tar.NewWriter(w)
 	links := map[inode]string{}
 	// WalkDir goes in the order of names.
