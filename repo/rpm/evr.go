@@ -10,7 +10,9 @@ type EVR struct {
 
 // ParseEVR splits [epoch:]version[-release] (rpm: rpmver.c, parseEVR). Digits
 // before a colon are an epoch, anything else before one belongs to the version;
-// the release follows the last dash. No string is malformed.
+// the release follows the last dash. No string is malformed; with nothing after
+// the last dash there is no release (rpm, which builds no such package, takes it
+// for one that is older than any other).
 func ParseEVR(s string) EVR {
 	var e EVR
 	digits := 0

@@ -2,6 +2,11 @@ package rpm_test
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -90,6 +95,183 @@ var versions = []struct {
 	{"1é2", "1.2", 0},
 	{"é", "", 0},
 	{"1.0-1", "1.0.1", 0},
+	// Tildes: before everything, the end included; more of them earlier still.
+	{"1~", "1", -1},
+	{"1~~", "1", -1},
+	{"1~~", "1~", -1},
+	{"1~~a", "1~a", -1},
+	{"1~a", "1~b", -1},
+	{"1~1", "1~a", 1},
+	{"1~rc1", "1~rc01", 0},
+	{"1~rc9", "1~rc10", -1},
+	{"1~rc.1", "1~rc1", 0},
+	{"1.~rc1", "1~rc1", 0},
+	{"1~.rc1", "1~rc1", 0},
+	{"1~rc1.", "1~rc1", 0},
+	{"1~rc1", "1~rc1.0", -1},
+	{"1~beta", "1~rc", -1},
+	{"1~beta", "1.beta", -1},
+	{"1~0", "1", -1},
+	{"1~0", "1.0", -1},
+	{"1~0", "0.9", 1},
+	{"~1", "1", -1},
+	{"~1", "~2", -1},
+	{"~1", "0", -1},
+	{"~1", "a", -1},
+	{"~~", "~", -1},
+	{"~a", "~", 1},
+	{"~0", "~", 1},
+	{"a~", "a", -1},
+	{"a~1", "a1", -1},
+	{"1.2~3", "1.2.3", -1},
+	{"1.2~3", "1.1.9", 1},
+	{"1~1~1", "1~1", -1},
+	{"1~1.1", "1~1", 1},
+	{"2~1", "1", 1},
+	{"1~2~3", "1~2~4", -1},
+	// Carets: after the end, before whatever else goes on.
+	{"1^", "1^^", -1},
+	{"1^", "1^a", -1},
+	{"1^a", "1^b", -1},
+	{"1^1", "1^a", 1},
+	{"1^2", "1^10", -1},
+	{"1^02", "1^2", 0},
+	{"1^", "1.0", -1},
+	{"1^", "1a", -1},
+	{"1^", "1.a", -1},
+	{"1^", "2", -1},
+	{"1^", "1.", 1},
+	{"1^.", "1^", 0},
+	{"1.^", "1^", 0},
+	{"1^a^b", "1^a", 1},
+	{"1^a^b", "1^b", -1},
+	{"1^a~b", "1^a", -1},
+	{"1^a~b", "1", 1},
+	{"1~a^b", "1~a", 1},
+	{"1~a^b", "1", -1},
+	{"1~^", "1~", 1},
+	{"1^~", "1^", -1},
+	{"1^~", "1", 1},
+	{"1^~", "1~^", 1},
+	{"^1", "1", -1},
+	{"^1", "^2", -1},
+	{"^", "^^", -1},
+	{"^a", "a", -1},
+	{"^", "~", 1},
+	{"^~", "~^", 1},
+	// Snapshots of OpenHPC's, before and after releases.
+	{"3.8~git20170829.74ad08d", "3.7", 1},
+	{"3.8~git20170829.74ad08d", "3.8~rc1", -1},
+	{"3.7^git20170829.74ad08d", "3.8~git20170829.74ad08d", -1},
+	{"3.7^1.git20170829.74ad08d", "3.7^2.git20170829.04ad08d", -1},
+	{"3.7^9.git20170830.f000000", "3.7^10.git20170829.0000000", -1},
+	{"3.8~9.git20170830.f000000", "3.8~10.git20170829.0000000", -1},
+	{"3.7^12.git20170829.74ad08d", "3.7.1", -1},
+	{"3.7^12.git20170829.74ad08d", "3.8", -1},
+	{"3.7^12.git20170829.74ad08d", "3.7", 1},
+	{"3.7^12.git20170829.74ad08d", "3.7^git20990101.fffffff", 1},
+	{"3.7rc1^12.git20170829.74ad08d", "3.7rc1", 1},
+	// A commit's hash in a version decides by chance: digits are newer than letters.
+	{"1^git20170829.74ad08d", "1^git20170829.e4ad08d", 1},
+	{"1^git20170829.0000001", "1^git20170829.000000a", 1},
+	{"1^git20170829.1e5", "1^git20170829.1e10", -1},
+	// Letters and digits.
+	{"1a", "1", 1},
+	{"1a", "1.1", -1},
+	{"1a", "1.a", 0},
+	{"1a1", "1a", 1},
+	{"1a1", "1.a.1", 0},
+	{"a1", "a", 1},
+	{"a", "1", -1},
+	{"a", "0", -1},
+	{"z", "0", -1},
+	{"a1", "1a", -1},
+	{"a1", "a01", 0},
+	{"a9", "a10", -1},
+	{"ab", "abc", -1},
+	{"abc", "abd", -1},
+	{"abc", "ABC", 1},
+	{"aB", "ab", -1},
+	{"Zz", "aa", -1},
+	{"1.0.rc1", "1.0.1", -1},
+	{"1.0.alpha", "1.0.beta", -1},
+	{"1.0.post1", "1.0", 1},
+	{"1.0p1", "1.0.1", -1},
+	{"2.34b", "2.34a", 1},
+	{"r1000", "r999", 1},
+	{"v1.0", "1.0", -1},
+	{"v2", "v10", -1},
+	{"1x2x3", "1x2x4", -1},
+	{"1x2x3", "1x2", 1},
+	{"1x2", "1x2y", -1},
+	// Leading zeros, and numbers of any length.
+	{"01", "1", 0},
+	{"1.01", "1.1", 0},
+	{"1.001", "1.1", 0},
+	{"1.010", "1.10", 0},
+	{"1.010", "1.1", 1},
+	{"1.0", "1.00", 0},
+	{"1.00", "1.000", 0},
+	{"0.0", "0", 1},
+	{"000", "0", 0},
+	{"000", "a", 1},
+	{"0", "", 1},
+	{"00a", "0a", 0},
+	{"a00", "a0", 0},
+	{"a0", "a", 1},
+	{"2147483648", "2147483647", 1},
+	{"4294967296", "1", 1},
+	{"4294967297", "1", 1},
+	{"9999999999999999999999999999", "10000000000000000000000000000", -1},
+	{"0009999999999999999999999999999", "9999999999999999999999999999", 0},
+	{"1.99999999999999999999", "1.100000000000000000000", -1},
+	// Separators: any and any number of them, and none at the ends.
+	{"1.2", "1..2", 0},
+	{"1.2", "1_2", 0},
+	{"1.2", "1+2", 0},
+	{"1.2", "1 2", 0},
+	{"1.2", "1,2", 0},
+	{"1.2", "1.+_2", 0},
+	{".1", "1", 0},
+	{"..", ".", 0},
+	{".", "", 0},
+	{".", "0", -1},
+	{".", "a", -1},
+	{".", "~", 1},
+	{".", "^", -1},
+	{"1.", "1..", 0},
+	{"1.", "1.0", -1},
+	{"1.", "1a", -1},
+	{"1.", "1~", 1},
+	{"1.2.3", "1.2_3", 0},
+	{"1.2.3", "12.3", -1},
+	{"1.23", "12.3", -1},
+	{"a.b", "ab", -1},
+	{"1+git2", "1.git2", 0},
+	{"1+git2", "1+git10", -1},
+	{"2024.08.1", "2024.8.1", 0},
+	{"2021.1.0.2659", "2021.1.0.2660", -1},
+	{"1!2", "1.2", 0},
+	{"1@2", "1#2", 0},
+	{"1[2", "1`2", 0},
+	{"1{2", "1/2", 0},
+	// Not ASCII: separators all, whatever they mean elsewhere.
+	{"1é", "1", 0},
+	{"é1", "1", 0},
+	{"1éa", "1a", 0},
+	{"é", "è", 0},
+	{"é", "0", -1},
+	{"é", "a", -1},
+	{"é", "~", 1},
+	{"٣", "3", -1},
+	{"١", "٢", 0},
+	{"Ⅳ", "ⅳ", 0},
+	{"１", "1", -1},
+	{"1\x80", "1", 0},
+	{"1\xff2", "1.2", 0},
+	{"\xc3", "\xe9", 0},
+	{"1～2", "1.2", 0},
+	{"1\u00a02", "1.2", 0},
 }
 
 // evrs are pairs with epochs and releases.
@@ -110,6 +292,31 @@ var evrs = []struct {
 	{"a:1", "1", -1},
 	{"1-2-3", "1-3", 1},
 	{"99999999999999999999:1", "1:1", 1},
+	{"1:", "1:0", -1},
+	{"1:", "1:", 0},
+	{"1:1", "01:1", 0},
+	{"1:1", "001:1.0", -1},
+	{"0:2", "1:1", -1},
+	{"1:~", "0:1", 1},
+	{"1:~", "1:1", -1},
+	{"1:1^", "1:1", 1},
+	{"2:0", "1:99", 1},
+	{"~1:1", "1", -1},
+	{"1~:1", "1", -1},
+	{"1.0:1", "1.0", 1},
+	{"1:1:1", "1:1", 1},
+	{"1:1-1", "1:1-1.1", -1},
+	{"1-1^", "1-1", 1},
+	{"1-1^", "1-1.1", -1},
+	{"1-~", "1-1", -1},
+	{"1-1", "1.1-0", -1},
+	{"1~-9", "1-1", -1},
+	{"1^-1", "1-9", 1},
+	{"-1", "1", -1},
+	{"-1", "-2", -1},
+	{"1-é", "1-.", 0},
+	{"1-320.ohpc.1.1", "1-320.ohpc.1.10", -1},
+	{"1-150500.ohpc.1.1", "1-320.ohpc.9.9", 1},
 }
 
 func TestCompareVersions(t *testing.T) {
@@ -142,26 +349,82 @@ func TestParseEVR(t *testing.T) {
 	}
 }
 
-// TestCompareAgainstRPM asks rpm for every pair of the tables in one run.
+// TestCompareAgainstRPM asks rpm for every pair of the tables in one run, and for
+// as many random ones.
 func TestCompareAgainstRPM(t *testing.T) {
-	var script, want strings.Builder
-	ask := func(a, b string, ours int) {
-		fmt.Fprintf(&script, "print(rpm.vercmp(%s,%s)..'\\n')\n", luaString(a), luaString(b))
-		fmt.Fprintln(&want, ours)
-	}
-	asked := 0
+	require.GreaterOrEqual(t, len(versions)+len(evrs), 200)
+	var pairs [][2]string
 	for _, v := range versions {
 		// rpm.vercmp reads an EVR and refuses an empty one.
 		if v.a != "" && v.b != "" && !strings.Contains(v.a, "-") {
-			ask(v.a, v.b, rpm.CompareVersions(v.a, v.b))
-			asked++
+			pairs = append(pairs, [2]string{v.a, v.b})
 		}
 	}
 	for _, v := range evrs {
-		ask(v.a, v.b, rpm.ParseEVR(v.a).Compare(rpm.ParseEVR(v.b)))
+		pairs = append(pairs, [2]string{v.a, v.b})
 	}
-	require.Greater(t, asked, 60)
-	require.Equal(t, want.String(), strings.TrimSuffix(rpmtest.Run(t, "rpm", "--eval", "%{lua:"+script.String()+"}"), "\n"))
+	require.GreaterOrEqual(t, len(pairs), 200)
+	pairs = append(pairs, randomPairs(20_000)...)
+
+	var questions strings.Builder
+	for _, p := range pairs {
+		fmt.Fprintf(&questions, "%s\t%s\n", p[0], p[1])
+	}
+	path := filepath.Join(t.TempDir(), "pairs")
+	require.NoError(t, os.WriteFile(path, []byte(questions.String()), 0o600))
+	script := "for line in io.lines(" + luaString(path) + ") do local a, b = line:match('^([^\t]*)\t(.*)$') print(rpm.vercmp(a, b)..'\\n') end"
+	answers := strings.Fields(rpmtest.Run(t, "rpm", "--eval", "%{lua:"+script+"}"))
+	require.Equal(t, len(pairs), len(answers), "rpm's answers")
+	seen := map[string]int{}
+	for i, p := range pairs {
+		ours := strconv.Itoa(rpm.ParseEVR(p[0]).Compare(rpm.ParseEVR(p[1])))
+		require.Equal(t, answers[i], ours, "%q %q", p[0], p[1])
+		seen[ours]++
+	}
+	for _, answer := range []string{"-1", "0", "1"} {
+		require.Greater(t, seen[answer], 1000, "pairs that compare as %s", answer)
+	}
+}
+
+// randomPairs makes pairs of strings out of what versions treat specially. Half
+// of them are one string with a change in it: two unrelated ones mostly differ
+// at once.
+func randomPairs(n int) [][2]string {
+	pieces := []string{
+		"0", "1", "2", "9", "00", "01", "10", "18446744073709551616",
+		"a", "b", "z", "A", "Z", "rc", "git", ".", ".", "..", "_", "+", " ", "é", "\xff",
+		"~", "~", "~~", "^", "^", "^^", "~^", "^~", "-", ":", "1:", "-1",
+	}
+	random := rand.New(rand.NewPCG(3, 8)) //nolint:gosec // the same pairs each time
+	word := func() []string {
+		w := make([]string, 1+random.IntN(8))
+		for i := range w {
+			w[i] = pieces[random.IntN(len(pieces))]
+		}
+		return w
+	}
+	pairs := make([][2]string, 0, n)
+	for len(pairs) < n {
+		a, b := word(), word()
+		if random.IntN(2) == 0 {
+			b = slices.Clone(a)
+			switch at := random.IntN(len(b)); random.IntN(3) {
+			case 0:
+				b[at] = pieces[random.IntN(len(pieces))]
+			case 1:
+				b = slices.Delete(b, at, at+1)
+			default:
+				b = slices.Insert(b, at, pieces[random.IntN(len(pieces))])
+			}
+		}
+		x, y := strings.Join(a, ""), strings.Join(b, "")
+		// No package has an empty release; see [rpm.ParseEVR].
+		if x == "" || y == "" || strings.HasSuffix(x, "-") || strings.HasSuffix(y, "-") {
+			continue
+		}
+		pairs = append(pairs, [2]string{x, y})
+	}
+	return pairs
 }
 
 // luaString keeps macro expansion and Lua away from a string's bytes.
