@@ -53,8 +53,8 @@ type Assembler struct {
 	flight  singleflight.Group
 }
 
-// New keeps the layers below dir, which must be on a file system that overlayfs
-// takes as an upper layer.
+// New keeps the layers below dir, which must be on the store's file system, and
+// that one that overlayfs takes as an upper layer.
 func New(st *store.Store, sb Sandbox, dir string) *Assembler {
 	return &Assembler{store: st, sandbox: sb, dir: dir}
 }
@@ -94,7 +94,7 @@ func (a *Assembler) make(ctx context.Context, image Image, packages []Package, l
 	if err := os.MkdirAll(a.dir, 0o755); err != nil {
 		return fmt.Errorf("making a build root: %w", err)
 	}
-	work, err := os.MkdirTemp(a.dir, ".new-")
+	work, err := a.store.Temp("buildroot-")
 	if err != nil {
 		return fmt.Errorf("making a build root: %w", err)
 	}

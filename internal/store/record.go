@@ -35,7 +35,7 @@ func (s *Store) PutRecord(kind, name string, v any) error {
 	if err != nil {
 		return fmt.Errorf("writing record %s/%s: %w", kind, name, err)
 	}
-	tmp, err := os.CreateTemp(filepath.Join(s.dir, "tmp"), "record-")
+	tmp, err := os.CreateTemp(filepath.Join(s.dir, "tmp"), s.session.pattern("record-"))
 	if err != nil {
 		return fmt.Errorf("writing record %s/%s: %w", kind, name, err)
 	}

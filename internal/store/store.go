@@ -82,30 +82,37 @@ func Of(b []byte) Digest {
 
 // Store is a folder of objects and records. It is safe for concurrent use.
 type Store struct {
-	dir string
+	dir     string
+	session *session
 }
 
-// Open makes the folder where it is missing.
+// Open makes the folder where it is missing, and removes the temporary files of
+// processes that have died.
 func Open(dir string) (*Store, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("opening the store %s: %w", dir, err)
 	}
-	for _, sub := range []string{"objects/sha256", "records", "tmp"} {
+	for _, sub := range []string{"objects/sha256", "records", "sessions", "tmp"} {
 		if err := os.MkdirAll(filepath.Join(abs, sub), 0o755); err != nil {
 			return nil, fmt.Errorf("opening the store %s: %w", dir, err)
 		}
 	}
-	return &Store{dir: abs}, nil
+	session, err := newSession(abs)
+	if err != nil {
+		return nil, fmt.Errorf("opening the store %s: %w", dir, err)
+	}
+	return &Store{dir: abs, session: session}, nil
 }
 
 // Dir is the store's folder, absolute.
 func (s *Store) Dir() string { return s.dir }
 
 // Temp makes an empty folder on the store's own file system, where finished
-// files can be linked from. The caller removes it.
+// files can be linked from. The caller removes it; what a killed process leaves
+// goes when the store is opened next.
 func (s *Store) Temp(pattern string) (string, error) {
-	dir, err := os.MkdirTemp(filepath.Join(s.dir, "tmp"), pattern)
+	dir, err := os.MkdirTemp(filepath.Join(s.dir, "tmp"), s.session.pattern(pattern))
 	if err != nil {
 		return "", fmt.Errorf("making a working folder in the store: %w", err)
 	}
@@ -156,7 +163,7 @@ func (s *Store) PutVerified(ctx context.Context, r io.Reader, want Digest) (int6
 }
 
 func (s *Store) put(ctx context.Context, r io.Reader, want Digest) (Digest, int64, error) {
-	tmp, err := os.CreateTemp(filepath.Join(s.dir, "tmp"), "object-")
+	tmp, err := os.CreateTemp(filepath.Join(s.dir, "tmp"), s.session.pattern("object-"))
 	if err != nil {
 		return "", 0, fmt.Errorf("writing to the store: %w", err)
 	}

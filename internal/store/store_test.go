@@ -3,8 +3,10 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -118,6 +120,41 @@ func requireNoLeftovers(t *testing.T, s *store.Store) {
 	left, err := os.ReadDir(filepath.Join(s.Dir(), "tmp"))
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+func TestWhatDeadProcessesLeaveIsRemoved(t *testing.T) {
+	if dir := os.Getenv("OHPC_TEST_STORE"); dir != "" { // the process that dies
+		s, err := store.Open(dir)
+		require.NoError(t, err)
+		tmp, err := s.Temp("work-")
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(tmp, "file"), []byte("half-made"), 0o600))
+		fmt.Println("made")
+		select {}
+	}
+	s := open(t)
+	mine, err := s.Temp("work-")
+	require.NoError(t, err)
+
+	cmd := exec.Command(os.Args[0], "-test.run", "^TestWhatDeadProcessesLeaveIsRemoved$")
+	cmd.Env = append(os.Environ(), "OHPC_TEST_STORE="+s.Dir())
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	_, err = out.Read(make([]byte, 5))
+	require.NoError(t, err)
+	left := func() int {
+		_, err := store.Open(s.Dir())
+		require.NoError(t, err)
+		entries, err := os.ReadDir(filepath.Join(s.Dir(), "tmp"))
+		require.NoError(t, err)
+		return len(entries)
+	}
+	require.Equal(t, 2, left(), "both processes live")
+	require.NoError(t, cmd.Process.Kill())
+	_ = cmd.Wait()
+	require.Equal(t, 1, left())
+	require.DirExists(t, mine)
 }
 
 func TestConcurrentPutsOfOneObject(t *testing.T) {
