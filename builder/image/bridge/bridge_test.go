@@ -64,7 +64,7 @@ func newSystem(t *testing.T, arch string) *system {
 	require.NoError(t, err)
 	runtime, err := sandbox.New("runc", filepath.Join(state, "run"))
 	require.NoError(t, err)
-	images := image.New(st, filepath.Join(state, "layers"))
+	images := image.New(st, filepath.Join(state, "layers", "images")) // where the program keeps them
 	bootstrap, names := debian12(t)
 	base, err := bootstrap.Image(t.Context(), images, arch, t.Output())
 	require.NoError(t, err)
