@@ -1,0 +1,221 @@
+package closure
+
+import (
+	"fmt"
+	"math/bits"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/ohpc-build/ohpc-build/repo/rpm"
+)
+
+// hints tells what there is in place of what is missing. The names are listed
+// when the first hint is asked for.
+type hints struct {
+	world *world
+	names []name
+	known map[hinted]string
+}
+
+type hinted struct {
+	dependency rpm.Dependency
+	cell       int
+}
+
+// name is a name that something provides, or a file, and in which cells.
+type name struct {
+	text    string
+	cells   uint64
+	letters uint64 // the characters in it, for passing over what is far away
+}
+
+const (
+	// maxHints bounds for how many distinct requirements similar names are
+	// looked for: with more, it is the base that is missing.
+	maxHints = 200
+	// maxShown bounds how many versions a hint lists.
+	maxShown = 3
+)
+
+// of is the hint for an expression that does not hold: of a rich one, for each
+// of its dependencies that has no provider.
+func (h *hints) of(e expression, cell int) string {
+	if e.op == "" {
+		return h.leaf(e.leaf, cell)
+	}
+	var parts []string
+	e.leaves(func(d rpm.Dependency) {
+		if h.world.provided(d, cell) || len(parts) == maxShown {
+			return
+		}
+		hint := h.leaf(d, cell)
+		if hint == "" {
+			hint = "nothing provides " + d.String()
+		}
+		if !slices.Contains(parts, hint) {
+			parts = append(parts, hint)
+		}
+	})
+	if len(parts) == 0 {
+		return "each part has a provider, but not one for all of it"
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (h *hints) leaf(d rpm.Dependency, cell int) string {
+	k := hinted{d, cell}
+	hint, ok := h.known[k]
+	if !ok && len(h.known) < maxHints {
+		if h.known == nil {
+			h.known = map[hinted]string{}
+			h.list()
+		}
+		hint = h.find(d, cell)
+		h.known[k] = hint
+	}
+	return hint
+}
+
+func (h *hints) find(d rpm.Dependency, cell int) string {
+	if versions := h.versions(d.Name, cell); versions != "" {
+		return fmt.Sprintf("%s is there in %s, not %s %s", d.Name, versions, d.Flags.Operator(), d.Version)
+	}
+	for other, arch := range h.world.cells {
+		if other != cell && h.world.provided(d, other) {
+			return fmt.Sprintf("%s is there for %s only", d.Name, arch)
+		}
+	}
+	if strings.HasPrefix(d.Name, "/") {
+		base := "/" + path.Base(d.Name)
+		for _, n := range h.names {
+			if n.cells&(1<<cell) != 0 && strings.HasPrefix(n.text, "/") && strings.HasSuffix(n.text, base) {
+				return n.text + " is there"
+			}
+		}
+	}
+	if similar := h.similar(d.Name, cell); similar != "" {
+		if versions := h.versions(similar, cell); versions != "" {
+			return fmt.Sprintf("%s is there in %s", similar, versions)
+		}
+		return similar + " is there"
+	}
+	return ""
+}
+
+// versions are those in which a name is provided in the cell, the newest first.
+func (h *hints) versions(name string, cell int) string {
+	var found []string
+	for _, p := range h.world.provides[name] {
+		if p.version != "" && h.world.packages[p.by].in(cell) {
+			found = append(found, strings.TrimPrefix(p.version, "0:"))
+		}
+	}
+	slices.SortFunc(found, func(a, b string) int { return rpm.ParseEVR(b).Compare(rpm.ParseEVR(a)) })
+	found = slices.Compact(found)
+	if len(found) > maxShown {
+		found = append(found[:maxShown], "…")
+	}
+	return strings.Join(found, ", ")
+}
+
+// list gathers all names, in order.
+func (h *hints) list() {
+	w := h.world
+	for text, provides := range w.provides {
+		n := name{text: text, letters: letters(text)}
+		for _, p := range provides {
+			n.cells |= w.packages[p.by].cells
+		}
+		h.names = append(h.names, n)
+	}
+	for text, holders := range w.files {
+		n := name{text: text, letters: letters(text)}
+		for _, i := range holders {
+			n.cells |= w.packages[i].cells
+		}
+		h.names = append(h.names, n)
+	}
+	slices.SortFunc(h.names, func(a, b name) int { return strings.Compare(a.text, b.text) })
+}
+
+// similar is the name of the cell that is nearest to text: the same with a mark
+// in parentheses, such as libhwloc.so.15()(64bit) and
+// libhwloc.so.15()(64bit)(ohpc), or else the one with the fewest changes.
+func (h *hints) similar(text string, cell int) string {
+	if len(text) > 256 {
+		return ""
+	}
+	best, limit, set := "", min(3, len(text)/4), letters(text)
+	for _, n := range h.names {
+		if n.cells&(1<<cell) == 0 || n.text == text {
+			continue
+		}
+		if marked(n.text, text) || marked(text, n.text) {
+			return n.text
+		}
+		// One change adds at most one character and takes one away.
+		if abs(len(n.text)-len(text)) > limit || bits.OnesCount64(n.letters^set) > 2*limit {
+			continue
+		}
+		if d := distance(text, n.text, limit); d <= limit {
+			best, limit = n.text, d // of several, the last: it looks like the newest
+		}
+	}
+	return best
+}
+
+// marked says whether a is b with a mark in parentheses at its end.
+func marked(a, b string) bool {
+	return len(a) > len(b) && a[len(b)] == '(' && strings.HasSuffix(b, ")") && strings.HasPrefix(a, b)
+}
+
+func letters(s string) uint64 {
+	set := uint64(0)
+	for i := range len(s) {
+		set |= 1 << (s[i] & 63)
+	}
+	return set
+}
+
+func abs(n int) int { return max(n, -n) }
+
+// distance is how many bytes must be changed, added or taken away to make b of
+// a; above the limit it is only more than the limit.
+func distance(a, b string, limit int) int {
+	for a != "" && b != "" && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	for a != "" && b != "" && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	if a == "" || b == "" {
+		return len(a) + len(b)
+	}
+	var short [64]int // spares the allocation for nearly all names
+	row := short[:]
+	if len(b) >= len(row) {
+		row = make([]int, len(b)+1)
+	}
+	row = row[:len(b)+1]
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal, least := row[0], i+1
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+			least = min(least, row[j+1])
+		}
+		if least > limit {
+			return least
+		}
+	}
+	return row[len(b)]
+}
