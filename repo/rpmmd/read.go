@@ -49,25 +49,33 @@ func (e *MismatchError) Error() string {
 // *MismatchError instead of io.EOF when one differs. Whoever stops before the
 // end has verified nothing.
 func OpenData(dir string, d Data) (io.ReadCloser, error) {
-	name := filepath.Join(dir, filepath.FromSlash(d.Location))
-	shutHash, err := newHash(d.Checksum)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	f, err := os.Open(name)
+	f, err := os.Open(filepath.Join(dir, filepath.FromSlash(d.Location)))
 	if err != nil {
 		return nil, fmt.Errorf("reading metadata: %w", err)
 	}
-	r := &dataReader{file: f, shut: &counted{r: io.LimitReader(f, d.Size+1), hash: shutHash}, data: d}
+	return NewDataReader(f, f.Name(), d)
+}
+
+// NewDataReader is OpenData for a data file that is open already, such as a
+// download. It closes file in the end, and at once when it fails; name is for
+// errors.
+func NewDataReader(file io.ReadCloser, name string, d Data) (io.ReadCloser, error) {
+	shutHash, err := newHash(d.Checksum)
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	r := &dataReader{name: name, file: file, shut: &counted{r: io.LimitReader(file, d.Size+1), hash: shutHash}, data: d}
 	if err := r.decompress(); err != nil {
-		f.Close()
+		_ = r.Close()
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
 	return r, nil
 }
 
 type dataReader struct {
-	file       *os.File
+	name       string
+	file       io.ReadCloser
 	shut, open *counted
 	data       Data
 	close      func()
@@ -112,7 +120,7 @@ func (r *dataReader) Read(b []byte) (int, error) {
 		return n, r.verify()
 	}
 	if err != nil {
-		err = fmt.Errorf("reading %s: %w", r.file.Name(), err)
+		err = fmt.Errorf("reading %s: %w", r.name, err)
 	}
 	return n, err
 }
@@ -120,7 +128,7 @@ func (r *dataReader) Read(b []byte) (int, error) {
 // verify returns io.EOF when all is as it should be.
 func (r *dataReader) verify() error {
 	if _, err := io.Copy(io.Discard, r.shut); err != nil { // what follows the compressed data
-		return fmt.Errorf("reading %s: %w", r.file.Name(), err)
+		return fmt.Errorf("reading %s: %w", r.name, err)
 	}
 	switch d := r.data; {
 	case r.shut.n != d.Size:
@@ -136,7 +144,7 @@ func (r *dataReader) verify() error {
 }
 
 func (r *dataReader) mismatch(what, want, got string) error {
-	return &MismatchError{File: r.file.Name(), What: what, Want: want, Got: got}
+	return &MismatchError{File: r.name, What: what, Want: want, Got: got}
 }
 
 func (r *dataReader) Close() error {
