@@ -1,0 +1,4 @@
+package repodata
+
+// Redirect is what the client does when a server points elsewhere.
+var Redirect = redirect
