@@ -136,7 +136,7 @@ func TestDebianOfTheHost(t *testing.T) {
 		File: "none.tar.gz", SHA256: hexOf(content),
 		Debian: &recipes.Debian{Suite: "no-such-suite", Package: "hwloc", Version: "1", File: "f"},
 	}, nil)
-	require.ErrorContains(t, err, "this host's apt has no mirror of Debian no-such-suite configured; name one with the option mirror")
+	require.ErrorContains(t, err, " no-such-suite: Failed to fetch", "mmdebstrap's mirror is asked when the host's apt has none")
 
 	const digest = "b3fb1a43a14d8fbcd8e976de5ede2ea7ce1d768ed173adb33c7ceaaf098dc970"
 	d, err := f.Fetch(t.Context(), recipes.Source{

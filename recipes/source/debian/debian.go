@@ -74,8 +74,12 @@ func (a *Archives) Mirrors(ctx context.Context, suite string) ([]string, error) 
 			found = append(found, uri)
 		}
 	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("this host's apt has no mirror of Debian %s configured; name one with the option mirror", suite)
+	if len(found) > 0 {
+		return found, nil
+	}
+	found, err = defaultMirrors(ctx, suite)
+	if err != nil {
+		return nil, fmt.Errorf("this host's apt has no mirror of Debian %s configured (%w); name one with mirrors.debian in ohpc-build.yaml", suite, err)
 	}
 	return found, nil
 }
