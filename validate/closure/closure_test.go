@@ -69,7 +69,7 @@ func TestRequirements(t *testing.T) {
 		)
 	}
 	base := list("base",
-		pkg(t, "glibc", "2.36-1", "x86_64", []string{"not checked"[:3]}, "libc.so.6(GLIBC_2.36)(64bit)", "libc.so.6(GLIBC_2.4)(64bit)"),
+		pkg(t, "glibc", "2.36-1", "x86_64", []string{"not checked"[:3]}, "libc.so.6(GLIBC_2.36)(64bit)", "libc.so.6(GLIBC_2.8)(64bit)", "librt.so.1()(64bit)", "perl(sub)"),
 		pkg(t, "bash", "1:5.2-1", "x86_64", nil, "/usr/bin/bash", "/bin/sh"),
 		pkg(t, "grep", "3-1", "i686", nil, "/usr/bin/grep"),
 	)
@@ -94,6 +94,9 @@ func TestRequirements(t *testing.T) {
 		"libc.so.6(GLIBC_2.36)(64bit)":     "",
 		"libc.so.6(GLIBC_2.38)(64bit)":     "libc.so.6(GLIBC_2.36)(64bit) is there",
 		"libhwloc.so.15()(64bit)":          "libhwloc.so.15()(64bit)(ohpc) is there",
+		"libz.so.1()(64bit)":               "-", // librt is near, but something else
+		"librt.so.2()(64bit)":              "librt.so.1()(64bit) is there",
+		"perl(six)":                        "-",
 		"completely-different":             "-",
 		"(bash or completely-different)":   "",
 		"(bash and completely-different)":  "nothing provides completely-different",

@@ -146,7 +146,7 @@ func (h *hints) similar(text string, cell int) string {
 	if len(text) > 256 {
 		return ""
 	}
-	best, limit, set := "", min(3, len(text)/4), letters(text)
+	best, limit, set := "", min(3, len(stem(text))/4), letters(text)
 	for _, n := range h.names {
 		if n.cells&(1<<cell) == 0 || n.text == text {
 			continue
@@ -158,11 +158,24 @@ func (h *hints) similar(text string, cell int) string {
 		if abs(len(n.text)-len(text)) > limit || bits.OnesCount64(n.letters^set) > 2*limit {
 			continue
 		}
-		if d := distance(text, n.text, limit); d <= limit {
-			best, limit = n.text, d // of several, the last: it looks like the newest
+		d := distance(text, n.text, limit)
+		if d < limit || d == limit && (best == "" || rpm.CompareVersions(n.text, best) > 0) {
+			best, limit = n.text, d // of several, what looks like the newest
 		}
 	}
 	return best
+}
+
+// stem is the part of a name that tells it from others of its kind: lib of
+// lib.so.1()(64bit), module of perl(module).
+func stem(name string) string {
+	if lib, _, ok := strings.Cut(name, ".so"); ok {
+		return lib
+	}
+	if _, inner, ok := strings.Cut(name, "("); ok {
+		return strings.TrimSuffix(inner, ")")
+	}
+	return name
 }
 
 // marked says whether a is b with a mark in parentheses at its end.
