@@ -22,6 +22,7 @@ type Catalog struct {
 	Recipes  []*Recipe `yaml:"-"` // by name
 	Families []*Family `yaml:"-"` // by name
 	Targets  []*Target `yaml:"-"` // by name
+	Pins     []*Pin    `yaml:"-"` // by name
 	Shared   []File    `yaml:"-"` // copied into every job's _sourcedir
 	FS       fs.FS     `yaml:"-"` // where the files are
 }
@@ -67,6 +68,22 @@ func (c *Catalog) Target(name string) (*Target, error) {
 // Family finds a family by its name. The error is a *[NotFoundError].
 func (c *Catalog) Family(name string) (*Family, error) {
 	return find("family", name, c.Families, func(f *Family) string { return f.Name })
+}
+
+// Pin finds a pin by its name. The error is a *[NotFoundError].
+func (c *Catalog) Pin(name string) (*Pin, error) {
+	return find("pin", name, c.Pins, func(p *Pin) string { return p.Name })
+}
+
+// Followers are the recipes that are built from a pin's source tree.
+func (c *Catalog) Followers(p *Pin) []*Recipe {
+	var followers []*Recipe
+	for _, r := range c.Recipes {
+		if r.Pin == p {
+			followers = append(followers, r)
+		}
+	}
+	return followers
 }
 
 func find[T any](what, name string, in []*T, nameOf func(*T) string) (*T, error) {

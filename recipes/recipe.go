@@ -41,6 +41,9 @@ type Recipe struct {
 	Spec    File   `yaml:"-"` // the spec; empty for a meta-package
 	Sources []File `yaml:"-"` // the files in SOURCES/
 
+	// Pin is what the recipe's git sources follow, when they do.
+	Pin *Pin `yaml:"-"`
+
 	// Fixed are the members that the name of a meta-package stands for: a name
 	// with {compiler} is one recipe for each compiler.
 	Fixed []Pick `yaml:"-"`
@@ -94,11 +97,13 @@ type Debian struct {
 	File    string `yaml:"file,required"` // its name in the archive
 }
 
-// Git is a tree of a repository at one commit.
+// Git is a tree of a repository at one commit, which is either given here or by
+// a pin.
 type Git struct {
-	URL    string `yaml:"url,required"`
-	Commit string `yaml:"commit,required"` // 40 hexadecimal digits
-	Prefix string `yaml:"prefix,required"` // the folder that the archive unpacks to
+	URL    string `yaml:"url"`
+	Commit string `yaml:"commit"`                // 40 hexadecimal digits
+	Pin    string `yaml:"pin" json:",omitempty"` // a [Pin]'s name; a loaded recipe has URL and Commit of it
+	Prefix string `yaml:"prefix,required"`       // the folder that the archive unpacks to
 }
 
 // Folder is a folder of this machine, for work in progress.

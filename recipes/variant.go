@@ -83,7 +83,7 @@ func (c *Catalog) Expand(r *Recipe, t *Target, arch string) ([]Variant, []Skip) 
 			skips = append(skips, skip(picks, reason))
 			continue
 		}
-		variants = append(variants, Variant{Recipe: r, Picks: picks, Defines: c.defines(t, picks)})
+		variants = append(variants, Variant{Recipe: r, Picks: picks, Defines: c.defines(r, t, picks)})
 	}
 	return variants, skips
 }
@@ -125,9 +125,9 @@ func (c *Catalog) memberExcluded(picks []Pick, target, arch string) (string, boo
 	return "", false
 }
 
-// defines are the catalogue's, the target's and the families', by name; of two
-// with one name the later of these counts.
-func (c *Catalog) defines(t *Target, picks []Pick) []Define {
+// defines are the catalogue's, the target's, the families' and the pin's, by
+// name; of two with one name the later of these counts.
+func (c *Catalog) defines(r *Recipe, t *Target, picks []Pick) []Define {
 	values := maps.Clone(c.Defines)
 	if values == nil {
 		values = map[string]string{}
@@ -138,6 +138,7 @@ func (c *Catalog) defines(t *Target, picks []Pick) []Define {
 			values[family.Define] = p.Member
 		}
 	}
+	maps.Copy(values, pinDefines(r.Pin))
 	defines := make([]Define, 0, len(values))
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		defines = append(defines, Define{name, values[name]})

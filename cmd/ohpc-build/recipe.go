@@ -17,7 +17,7 @@ func newRecipe(f *flags) *cobra.Command {
 		Args:  subcommand,
 		RunE:  help,
 	}
-	cmd.AddCommand(newRecipeList(f), newRecipeShow(f), newRecipeLint(f))
+	cmd.AddCommand(newRecipeList(f), newRecipeShow(f), newRecipeLint(f), newRecipeBump(f))
 	return cmd
 }
 

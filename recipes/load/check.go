@@ -1,7 +1,6 @@
 package load
 
 import (
-	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -35,6 +34,7 @@ func (l *loader) check() {
 	l.checkDefines(l.catalog, "defines", l.catalog.Defines)
 	l.checkFamilies()
 	l.checkTargets()
+	l.checkPins()
 	if len(l.problems) > 0 {
 		return // recipes would only seem wrong for it
 	}
@@ -286,10 +286,7 @@ func (l *loader) checkSource(r *recipes.Recipe, at string, s recipes.Source) {
 			}
 		}
 	case s.Git != nil:
-		if b, err := hex.DecodeString(s.Git.Commit); err != nil || len(b) != 20 || strings.ToLower(s.Git.Commit) != s.Git.Commit {
-			l.failIn(r, at+".git.commit", "branches and tags move", "%q is not a full commit: 40 lower-case hexadecimal digits", s.Git.Commit)
-		}
-		l.checkPrefix(r, at+".git.prefix", s.Git.Prefix)
+		l.checkGit(r, at+".git", s.Git)
 	case s.Folder != nil:
 		l.checkPrefix(r, at+".dir.prefix", s.Folder.Prefix)
 	}

@@ -11,5 +11,6 @@
 //	meta/<name>/recipe.yaml                  a meta-package
 //	families/<family>.yaml
 //	targets/<target>.yaml
+//	pins/<name>.yaml                         a source tree that is followed between releases
 //	shared/*                                 files for every job's _sourcedir
 package load

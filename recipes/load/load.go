@@ -23,16 +23,25 @@ const (
 
 // FS reads a catalogue. The error is a [strict.Problems] with all that is wrong
 // in it.
-func FS(fsys fs.FS) (*recipes.Catalog, error) { return load(fsys, "") }
+func FS(fsys fs.FS) (*recipes.Catalog, error) { return load(fsys, "", false) }
 
 // Dir reads a catalogue from a folder. Nothing outside it is read, wherever a
 // symbolic link may lead.
 func Dir(dir string) (*recipes.Catalog, error) {
+	return open(dir, false)
+}
+
+// ToBump reads a catalogue from a folder as Dir does, but for the pins' locks,
+// which may be missing or wrong: they are about to be written anew. Nothing can be
+// built from it.
+func ToBump(dir string) (*recipes.Catalog, error) { return open(dir, true) }
+
+func open(dir string, unlocked bool) (*recipes.Catalog, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("opening the catalogue %s: %w", dir, err)
 	}
-	c, err := load(root.FS(), dir)
+	c, err := load(root.FS(), dir, unlocked)
 	if err != nil {
 		_ = root.Close()
 		return nil, err
@@ -41,8 +50,8 @@ func Dir(dir string) (*recipes.Catalog, error) {
 }
 
 // load names files below folder in what it reports.
-func load(fsys fs.FS, folder string) (*recipes.Catalog, error) {
-	l := &loader{fsys: fsys, folder: folder, catalog: &recipes.Catalog{FS: fsys}, docs: map[any]*strict.Document{}}
+func load(fsys fs.FS, folder string, unlocked bool) (*recipes.Catalog, error) {
+	l := &loader{fsys: fsys, folder: folder, unlocked: unlocked, catalog: &recipes.Catalog{FS: fsys}, docs: map[any]*strict.Document{}}
 	l.header()
 	l.catalog.Shared = l.files("shared")
 	for _, file := range l.yamlFiles("families") {
@@ -54,6 +63,11 @@ func load(fsys fs.FS, folder string) (*recipes.Catalog, error) {
 		t := &recipes.Target{}
 		l.decode(file, t)
 		l.catalog.Targets = append(l.catalog.Targets, t)
+	}
+	for _, file := range l.yamlFiles("pins") {
+		p := &recipes.Pin{Name: strings.TrimSuffix(path.Base(file), ".yaml")}
+		l.decode(file, p)
+		l.catalog.Pins = append(l.catalog.Pins, p)
 	}
 	l.recipes()
 	// What could not be read correctly would only be found wrong again.
@@ -67,6 +81,7 @@ func load(fsys fs.FS, folder string) (*recipes.Catalog, error) {
 	c := l.catalog
 	slices.SortFunc(c.Families, func(a, b *recipes.Family) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(c.Targets, func(a, b *recipes.Target) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(c.Pins, func(a, b *recipes.Pin) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(c.Recipes, func(a, b *recipes.Recipe) int { return strings.Compare(a.Name, b.Name) })
 	return c, nil
 }
@@ -77,7 +92,8 @@ type loader struct {
 	catalog  *recipes.Catalog
 	docs     map[any]*strict.Document // by what was decoded from it
 	problems strict.Problems
-	count    int // files seen
+	count    int  // files seen
+	unlocked bool // pins' locks do not matter
 
 	// unknownFamilies is set while a recipe is checked whose families are wrong.
 	unknownFamilies bool

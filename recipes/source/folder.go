@@ -21,7 +21,7 @@ var folderTime = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 // archiveFolder writes a folder of this machine, without what belongs to version
 // control.
 func (f *Fetcher) archiveFolder(ctx context.Context, folder recipes.Folder, w io.Writer) error {
-	root, err := f.openLocal(folder.Path)
+	root, err := OpenLocal(f.options.local, folder.Path)
 	if err != nil {
 		return err
 	}
@@ -70,14 +70,15 @@ func addFile(t *tarball.Writer, root *os.Root, name string) error {
 	return t.File(name, fi.Mode()&0o100 != 0, fi.Size(), file)
 }
 
-// openLocal opens a folder of this machine that recipes may use. Links that
-// lead out of what was allowed are not followed.
-func (f *Fetcher) openLocal(dir string) (*os.Root, error) {
-	rel, err := f.localPath(dir)
+// OpenLocal opens a folder of this machine that recipes may use: it must lie in
+// the folder allowed, and there is none when that is empty. Links that lead out of
+// it are not followed.
+func OpenLocal(allowed, dir string) (*os.Root, error) {
+	rel, err := localPath(allowed, dir)
 	if err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(f.options.local)
+	root, err := os.OpenRoot(allowed)
 	if err != nil {
 		return nil, err
 	}
@@ -86,11 +87,11 @@ func (f *Fetcher) openLocal(dir string) (*os.Root, error) {
 }
 
 // localPath is a folder's path below what was allowed.
-func (f *Fetcher) localPath(dir string) (string, error) {
-	if f.options.local == "" {
+func localPath(allowed, dir string) (string, error) {
+	if allowed == "" {
 		return "", errors.New("sources from this machine are not allowed; name the folder they may come from")
 	}
-	root, err := filepath.Abs(f.options.local)
+	root, err := filepath.Abs(allowed)
 	if err != nil {
 		return "", err
 	}

@@ -109,12 +109,12 @@ func archiveBlob(t *tarball.Writer, tree *object.Tree, e object.TreeEntry, name 
 // openRepository makes a commit available, from a local repository as it is, and
 // from a remote one by fetching that commit into a temporary folder.
 func (f *Fetcher) openRepository(ctx context.Context, g recipes.Git) (*git.Repository, func(), error) {
-	remote, err := isRemote(g.URL)
+	remote, err := IsRemote(g.URL)
 	if err != nil {
 		return nil, nil, err
 	}
 	if !remote {
-		root, err := f.openLocal(g.URL)
+		root, err := OpenLocal(f.options.local, g.URL)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -162,9 +162,9 @@ func fetchCommit(ctx context.Context, dir string, g recipes.Git) (*git.Repositor
 	return repository, nil
 }
 
-// isRemote tells addresses from paths, and refuses what is neither: a git URL can
-// also name a program.
-func isRemote(address string) (bool, error) {
+// IsRemote tells addresses of git repositories from paths, and refuses what is
+// neither: a git URL can also name a program.
+func IsRemote(address string) (bool, error) {
 	u, err := url.Parse(address)
 	switch {
 	case err != nil:
