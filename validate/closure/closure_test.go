@@ -230,6 +230,31 @@ func TestRichDependenciesAgainstRPM(t *testing.T) {
 	}
 }
 
+// TestDeepExpressions takes expressions whose naive evaluation doubles with
+// each level.
+func TestDeepExpressions(t *testing.T) {
+	for _, level := range []string{"(x if %s else y)", "(x unless y else %s)", "(x if y else %s)"} {
+		e := "(x or y)"
+		for range 40 {
+			e = fmt.Sprintf(level, e)
+		}
+		begin := time.Now()
+		report := check(t, closure.Options{Tested: []closure.Repository{list("tested", pkg(t, "app", "1-1", "noarch", []string{e}))}})
+		require.Len(t, report.Missing, 1)
+		require.NotContains(t, report.Missing[0].Nearest, "cannot be read")
+		require.Less(t, time.Since(begin), 5*time.Second, level)
+	}
+}
+
+func TestTooManyArchitectures(t *testing.T) {
+	var all []closure.Package
+	for i := range 65 {
+		all = append(all, pkg(t, "a", "1-1", fmt.Sprintf("arch%d", i), nil))
+	}
+	_, err := closure.Check(t.Context(), closure.Options{Tested: []closure.Repository{list("odd", all...)}})
+	require.ErrorContains(t, err, "the packages have 65 architectures; 64 are possible")
+}
+
 func TestCells(t *testing.T) {
 	noarch := list("noarch", pkg(t, "meta", "1-1", "noarch", []string{"lib"}))
 	base := list("base", pkg(t, "lib", "1-1", "x86_64", nil), pkg(t, "other", "1-1", "aarch64", nil))
