@@ -59,8 +59,9 @@ func (t *Timestamp) UnmarshalText(text []byte) error {
 // on upwards. A released commit has the release's version for both, and a tree
 // without any release is on its way to 0.
 //
-// For a commit and its descendant the descendant's version is the newer one, as
-// long as its tag is not older and Next is the same or raised.
+// Of a commit and one that follows it the later one's version is the newer one,
+// when Next was raised in between or stayed the same; and when, with a Next, the
+// earlier one is not from before the last release, for which Next was another.
 func (l *Lock) Versions(next string) (plain, counted string, err error) {
 	base := ""
 	if l.Tag != "" {
@@ -102,7 +103,7 @@ const shortHash = 7
 var (
 	bareTag  = regexp.MustCompile(`^[vV]?([0-9].*)$`)
 	namedTag = regexp.MustCompile(`^(?:[A-Za-z][A-Za-z0-9+.]*[-_/])+?[vV]?([0-9].*)$`)
-	preTag   = regexp.MustCompile(`^([0-9][0-9.]*?)[-_.~]?((?:alpha|beta|preview|pre|rc|dev)[-_.]?[0-9]*)$`)
+	preTag   = regexp.MustCompile(`^([0-9][0-9._]*?)[._~]?(alpha|beta|preview|pre|rc|dev)[._]?([0-9][0-9._]*)?$`)
 	version  = regexp.MustCompile(`^[0-9][0-9A-Za-z._+]*(~[0-9A-Za-z._+]+)?$`)
 )
 
@@ -117,11 +118,10 @@ func TagVersion(tag string) (string, bool) {
 	if m == nil || len(tag) > 128 {
 		return "", false
 	}
-	v := m[1]
+	v := strings.ReplaceAll(m[1], "-", ".")
 	if pre := preTag.FindStringSubmatch(strings.ToLower(v)); pre != nil {
-		v = pre[1] + "~" + strings.NewReplacer("-", "", "_", "", ".", "").Replace(pre[2])
+		v = pre[1] + "~" + pre[2] + pre[3]
 	}
-	v = strings.ReplaceAll(v, "-", ".")
 	return v, version.MatchString(v)
 }
 

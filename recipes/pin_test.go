@@ -14,7 +14,7 @@ func TestTagVersion(t *testing.T) {
 	for tag, want := range map[string]string{
 		"3.7": "3.7", "v3.7": "3.7", "V3.7": "3.7", "v3": "3", "warewulf-3.7": "3.7", "warewulf3-3.7": "3.7", "release/v3.7.1": "3.7.1",
 		"rel/warewulf_3.7": "3.7", "v3.8-rc1": "3.8~rc1", "3.8rc1": "3.8~rc1", "3.8.rc.1": "3.8~rc1", "3.8~rc2": "3.8~rc2",
-		"v3.8.0-beta.2": "3.8.0~beta2", "3.8pre": "3.8~pre", "4.0.0-alpha": "4.0.0~alpha", "V4-RC1": "4~rc1", "2024a": "2024a",
+		"v3.8.0-beta.2": "3.8.0~beta2", "3.8pre": "3.8~pre", "4.0.0-alpha": "4.0.0~alpha", "V4-RC1": "4~rc1", "2024a": "2024a", "v1.0-rc.1.2": "1.0~rc1.2", "3_8_rc1": "3_8~rc1", "rel/2024-3.8_rc.1": "2024.3.8~rc1",
 		"1.0.2k": "1.0.2k", "3.7-1": "3.7.1", "v3-1": "3.1", "1.20.1+git": "1.20.1+git",
 	} {
 		got, ok := recipes.TagVersion(tag)
@@ -25,6 +25,23 @@ func TestTagVersion(t *testing.T) {
 		got, ok := recipes.TagVersion(tag)
 		require.False(t, ok, "%s is %s", tag, got)
 	}
+}
+
+// Tags are strangers' words, and their versions go into specs and file names.
+func FuzzTagVersion(f *testing.F) {
+	for _, tag := range []string{"v3.7", "warewulf-3.7", "release/2024-3.8_rc.1", "3.8~rc1", "3.7%{x}", "V4-RC1\n"} {
+		f.Add(tag)
+	}
+	f.Fuzz(func(t *testing.T, tag string) {
+		v, ok := recipes.TagVersion(tag)
+		if !ok {
+			return
+		}
+		require.Regexp(t, `^[0-9][0-9A-Za-z._+]*(~[0-9A-Za-z._+]+)?$`, v)
+		again, ok := recipes.TagVersion(v)
+		require.True(t, ok, v)
+		require.Zero(t, rpm.CompareVersions(v, again), "%q is %q is %q", tag, v, again)
+	})
 }
 
 func TestVersionsOfALock(t *testing.T) {

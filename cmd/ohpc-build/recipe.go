@@ -13,7 +13,7 @@ import (
 func newRecipe(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "recipe",
-		Short: "Look at the catalogue's recipes",
+		Short: "Look at the catalogue's recipes, and move them along with upstream",
 		Args:  subcommand,
 		RunE:  help,
 	}

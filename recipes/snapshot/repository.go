@@ -103,7 +103,11 @@ func (r *Repository) openRemote(ctx context.Context, dir, address string, o opti
 		return err
 	}
 	for _, spec := range []config.RefSpec{"+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"} {
-		if err := r.fetch(ctx, spec); err != nil && !errors.Is(err, git.NoMatchingRefSpecError{}) {
+		err := r.fetch(ctx, spec)
+		if size(dir) > o.maxSize {
+			return errors.Join(&source.SizeError{Limit: o.maxSize}, os.RemoveAll(dir))
+		}
+		if err != nil && !errors.Is(err, git.NoMatchingRefSpecError{}) {
 			return fmt.Errorf("fetching: %w", err)
 		}
 	}
@@ -125,7 +129,8 @@ func bounded(ctx context.Context, dir string, o options) (context.Context, func(
 			case <-time.After(time.Second):
 			}
 			if size(dir) > o.maxSize {
-				cancel(fmt.Errorf("it is larger than %d MiB", o.maxSize>>20))
+				cancel(&source.SizeError{Limit: o.maxSize})
+				return
 			}
 		}
 	}()

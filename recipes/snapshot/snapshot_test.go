@@ -20,6 +20,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/recipes/load"
 	"github.com/ohpc-build/ohpc-build/recipes/snapshot"
+	"github.com/ohpc-build/ohpc-build/recipes/source"
 )
 
 func TestRef(t *testing.T) {
@@ -248,6 +249,22 @@ func TestUnreachable(t *testing.T) {
 	defer cancel()
 	_, err := snapshot.Open(ctx, t.TempDir(), silent.URL)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+// What is larger than agreed on is not kept.
+func TestTooLarge(t *testing.T) {
+	u := newUpstream(t)
+	u.branch("main", u.commit("", day(1)))
+	address := serve(t, u)
+	cache := t.TempDir()
+	_, err := snapshot.Open(t.Context(), cache, address, snapshot.WithMaxSize(100))
+	var tooLarge *source.SizeError
+	require.ErrorAs(t, err, &tooLarge)
+	left, err := os.ReadDir(cache)
+	require.NoError(t, err)
+	require.Empty(t, left)
+	_, err = snapshot.Open(t.Context(), cache, address)
+	require.NoError(t, err)
 }
 
 func TestShallow(t *testing.T) {
