@@ -287,6 +287,9 @@ func (l *loader) checkSource(r *recipes.Recipe, at string, s recipes.Source) {
 		}
 	case s.Git != nil:
 		l.checkGit(r, at+".git", s.Git)
+		if s.Git.Pin != "" && pinned {
+			l.failIn(r, at+".sha256", "leave it out", "the archive is another one after each bump; the commit of the pin verifies it")
+		}
 	case s.Folder != nil:
 		l.checkPrefix(r, at+".dir.prefix", s.Folder.Prefix)
 	}

@@ -113,6 +113,7 @@ func TestPinProblems(t *testing.T) {
 		"pin and commit":   {follower, "pin: tree, prefix: tree", "pin: tree, commit: x, prefix: tree", follower + ":7:11: the pin tree gives the address and the commit (leave out url and commit, or the pin)"},
 		"no pin, no url":   {follower, "pin: tree, prefix: tree", "prefix: tree", follower + `:7:11: "url" is missing in sources[0].git (or a pin)`},
 		"no pin, no hash":  {follower, "pin: tree, prefix: tree", "url: x, prefix: tree", follower + `:7:11: "commit" is missing in sources[0].git (or a pin in place of url)`},
+		"pin and digest":   {follower, "    git: {pin: tree, prefix: tree}", "    sha256: " + digest + "\n    git: {pin: tree, prefix: tree}", follower + ":7:13: the archive is another one after each bump; the commit of the pin verifies it (leave it out)"},
 		"bad prefix":       {follower, "prefix: tree", "prefix: ../tree", follower + `:7:30: "../tree" is not the name of one folder`},
 		"not a file":       {"pins/README", "", "x", "pins/README: only .yaml files belong here"},
 		"bad name":         {"pins/a b.yaml", "", "url: x\n", `pins/a b.yaml: "a b" cannot name a pin (letters, digits and + . _ -)`},
