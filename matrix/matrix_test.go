@@ -327,6 +327,23 @@ func TestARunOfSomeRecipesKeepsTheOthers(t *testing.T) {
 	require.Equal(t, published, now)
 }
 
+func TestWhatCannotBeInstalledIsNotPublished(t *testing.T) {
+	l := newLine(t)
+	l.component("dangling", "", "Requires: no-such-thing >= 2", file("dangling", "dangling"))
+	r, err := l.new(t).Run(t.Context())
+	var failed *matrix.FailedError
+	require.ErrorAs(t, err, &failed)
+	require.NoDirExists(t, filepath.Join(l.opt.Out, "repos", "OpenHPC"))
+	reasons := map[string]string{}
+	for _, c := range r.Checks {
+		require.Equal(t, report.Fail, c.Result, c.Name)
+		reasons[c.Name] = c.Reason
+	}
+	require.Contains(t, reasons["closure"], "dangling-ohpc-1-1."+emulate.Host()+" requires no-such-thing >= 2, which nothing provides")
+	require.Contains(t, reasons["install-dnf"], "nothing provides no-such-thing >= 2")
+	require.Contains(t, reasons["install-zypper"], "no-such-thing >= 2")
+}
+
 func TestOptionsThatNameNothing(t *testing.T) {
 	c, err := load.FS(catalog.FS())
 	require.NoError(t, err)

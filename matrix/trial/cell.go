@@ -18,7 +18,7 @@ import (
 type Cell struct {
 	Target, Arch string
 	Image        buildroot.Image
-	Required     []string // names of checks: install-<package manager>, test
+	Required     []string // names of checks: closure, install-<package manager>, test
 	Manager      string   // the package manager that installs for tests
 
 	Snapshot  publish.Snapshot
@@ -83,7 +83,7 @@ func (c *Cell) checks() []check {
 			continue
 		}
 		subject := "all packages"
-		if len(c.Meta) > 0 {
+		if len(c.Meta) > 0 && name != closureCheck {
 			subject = "meta-packages"
 		}
 		checks = append(checks, check{name: name, subject: subject})

@@ -148,8 +148,11 @@ func (t *Trial) keepLog(k check, text []byte) (string, error) {
 }
 
 func (t *Trial) try(ctx context.Context, k check) (validate.Check, error) {
-	if k.test != nil {
+	switch {
+	case k.test != nil:
 		return t.tryTest(ctx, k)
+	case k.name == closureCheck:
+		return t.tryClosure(ctx, k)
 	}
 	manager := strings.TrimPrefix(k.name, "install-")
 	changes, err := t.folder(k.name)
