@@ -24,12 +24,12 @@ func (m *Matrix) build(ctx context.Context) error {
 	tasks := make([]schedule.Task, len(m.jobs.Plan.Jobs))
 	for i, j := range m.jobs.Plan.Jobs {
 		tasks[i] = schedule.Task{ID: j.ID, Needs: j.Needs, Run: func(ctx context.Context) error {
-			stage.Begin(j.Title())
+			stage.Begin(j.ID)
 			row, err := m.runJob(ctx, j)
 			mu.Lock()
 			defer mu.Unlock()
 			m.addJob(j, row)
-			stage.End(j.Title(), describe(row))
+			stage.End(j.ID, describe(row))
 			return err
 		}}
 	}

@@ -57,9 +57,6 @@ func (j *Job) Serves(target, arch string) bool {
 	return j.Target == target && (j.Arch == arch || slices.Contains(j.Shared, arch))
 }
 
-// Title names the job for people: recipe, variant and cell.
-func (j *Job) Title() string { return j.ID }
-
 // New finds what each job needs and puts the jobs in order. The error is a
 // *CycleError or a *ConflictError.
 func New(jobs []*Job) (*Plan, error) {
