@@ -139,8 +139,13 @@ func (s *Store) Put(ctx context.Context, r io.Reader) (Digest, int64, error) {
 	return s.put(ctx, r, "")
 }
 
-// PutBytes keeps b.
+// PutBytes keeps b. Nothing is written when the store has it already, intact.
 func (s *Store) PutBytes(ctx context.Context, b []byte) (Digest, error) {
+	if d := Of(b); s.Has(d) {
+		if _, err := s.Path(d); err == nil {
+			return d, nil
+		}
+	}
 	d, _, err := s.put(ctx, strings.NewReader(string(b)), "")
 	return d, err
 }
