@@ -49,28 +49,18 @@ func (m *Matrix) build(ctx context.Context) error {
 	return m.buildErrors(failed)
 }
 
-// buildErrors returns what is the machine's fault as it is; packages that did not
-// build are counted.
+// buildErrors counts the jobs that failed by themselves, and names one of them.
 func (m *Matrix) buildErrors(failed map[string]error) error {
-	var first error
 	count := 0
-	for _, j := range m.jobs.Plan.Jobs {
-		err, ok := failed[j.ID]
-		if !ok {
-			continue
-		}
-		var need *schedule.NeedError
-		if errors.As(err, &need) {
-			continue
-		}
-		count++
-		if first == nil {
-			first = err
+	for _, err := range failed {
+		if !errors.As(err, new(*schedule.NeedError)) {
+			count++
 		}
 	}
 	if count == 0 {
 		return nil
 	}
+	first := schedule.FirstCause(failed)
 	m.opt.Log.Error("builds failed", "count", count, "first", first)
 	return &FailedError{What: fmt.Sprintf("%d of %d jobs failed; the first: %v", count, len(m.jobs.Plan.Jobs), first)}
 }

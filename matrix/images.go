@@ -22,7 +22,7 @@ import (
 func (m *Matrix) provideImages(ctx context.Context) error {
 	stage := m.opt.Progress.Stage("images", len(m.cells))
 	defer stage.Close()
-	images := m.imageStore()
+	images := image.New(m.store, filepath.Join(m.opt.State, "layers", "images"))
 	g, ctx := errgroup.WithContext(ctx)
 	for _, c := range m.cells {
 		g.Go(func() error {
@@ -62,10 +62,6 @@ func (m *Matrix) provideCell(ctx context.Context, images *image.Images, c *jobs.
 	}
 	tools, err := m.planToolchain(c, native)
 	return how + ", " + tools, err
-}
-
-func (m *Matrix) imageStore() *image.Images {
-	return image.New(m.store, filepath.Join(m.opt.State, "layers", "images"))
 }
 
 func (m *Matrix) provideImage(ctx context.Context, images *image.Images, c *jobs.Cell) (*image.Root, error) {

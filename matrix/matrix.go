@@ -327,6 +327,6 @@ func (m *Matrix) prepare(ctx context.Context) error {
 	roots := buildroot.New(m.store, m.sandbox, filepath.Join(m.opt.State, "layers", "roots"))
 	m.builder = builder.New(m.store, m.sandbox, roots)
 	m.fetcher = source.New(m.store, source.WithDebianMirror(m.opt.Mirror), source.WithLocal("."))
-	m.key, err = m.signingKey()
+	m.key, err = SigningKey(m.opt.State, m.opt.KeyName, m.opt.KeyEmail)
 	return err
 }

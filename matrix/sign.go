@@ -23,13 +23,8 @@ const recordSigned = "signed"
 // KeyPath is where the signing key of a state folder is.
 func KeyPath(state string) string { return filepath.Join(state, "keys", "signing.asc") }
 
-// signingKey loads the signing key, or makes one where there is none: nothing
-// leaves here unsigned (decision 7).
-func (m *Matrix) signingKey() (*sign.Key, error) {
-	return SigningKey(m.opt.State, m.opt.KeyName, m.opt.KeyEmail)
-}
-
-// SigningKey loads a state folder's signing key, or makes one where there is none.
+// SigningKey loads a state folder's signing key, or makes one where there is none:
+// nothing leaves here unsigned (decision 7).
 func SigningKey(state, name, email string) (*sign.Key, error) {
 	path := KeyPath(state)
 	key, err := sign.LoadKey(path)

@@ -40,7 +40,7 @@ func newKeyGenerate(f *flags) *cobra.Command {
 				return err
 			}
 			path := matrix.KeyPath(state)
-			if _, err := sign.LoadKey(path); !isAbsent(err) {
+			if _, err := sign.LoadKey(path); !errors.Is(err, fs.ErrNotExist) {
 				return usageError("%s is there already: packages signed with it need its public half, so move it away yourself if it is to be replaced", path)
 			}
 			key, err := matrix.SigningKey(state, c.Key.Name, c.Key.Email)

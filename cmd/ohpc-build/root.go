@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -225,9 +223,6 @@ func orElse(a, b []string) []string {
 	}
 	return b
 }
-
-// isAbsent says whether an error is only that a file is not there.
-func isAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // plural is "1 job" or "2 jobs".
 func plural(n int, what string) string {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"slices"
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/builder"
@@ -102,7 +101,7 @@ func (s *Set) candidate(ctx context.Context, cell *Cell, v recipes.Variant) (*ca
 		return nil, err
 	}
 	j.Inputs[plan.PartSpec] = string(job.Spec.Digest)
-	for _, f := range append(slices.Clone(s.in.Catalog.Shared), r.Sources...) {
+	for _, f := range s.in.Catalog.Inputs(r) {
 		data, err := s.in.Catalog.Read(f)
 		if err != nil {
 			return nil, err
@@ -162,24 +161,27 @@ func (s *Set) digestOf(ctx context.Context, f recipes.Source, target string) (st
 	return s.fetcher.Fetch(ctx, f, s.in.Generated[target])
 }
 
+// The limits of a job whose recipe states none.
+const (
+	defaultTime = 2 * time.Hour
+	maxPids     = 4096
+)
+
 // EmulatedTimes is how much longer than natively something may take when it is
 // emulated, before it is held to hang.
 const EmulatedTimes = 20
 
 // limits are what a job may take. Emulated, everything takes longer; a build
 // that is merely slow must not be taken for one that hangs.
-func limits(native bool, time0 time.Duration, memory int64, cores int) builder.Limits {
-	const (
-		defaultTime = 2 * time.Hour
-	)
-	if time0 == 0 {
-		time0 = defaultTime
+func limits(native bool, limit time.Duration, memory int64, cores int) builder.Limits {
+	if limit == 0 {
+		limit = defaultTime
 	}
 	if !native {
-		time0 *= EmulatedTimes
+		limit *= EmulatedTimes
 	}
 	if cores <= 0 || cores > runtime.NumCPU() {
 		cores = runtime.NumCPU()
 	}
-	return builder.Limits{Time: time0, Memory: memory, Cores: cores, Pids: 4096}
+	return builder.Limits{Time: limit, Memory: memory, Cores: cores, Pids: maxPids}
 }

@@ -1,8 +1,6 @@
 package jobs
 
 import (
-	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -33,18 +31,9 @@ func (h *headers) of(d store.Digest) (*rpm.Package, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(path)
+	p, err := rpm.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading a package's header: %w", err)
-	}
-	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("reading a package's header: %w", err)
-	}
-	p, err := rpm.Read(f, fi.Size())
-	if err != nil {
-		return nil, fmt.Errorf("reading a package's header: %s: %w", path, err)
+		return nil, err
 	}
 	h.read[d] = p
 	return p, nil

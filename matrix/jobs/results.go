@@ -107,14 +107,13 @@ func (s *Set) complete(j *plan.Job) (builder.Job, plan.Parts, error) {
 	job := s.jobs[j.ID]
 	var from []available
 	for _, id := range j.Needs {
-		need := s.Plan.Job(id)
 		for _, p := range s.results[id].Packages {
 			header, err := s.headers.of(p.Digest)
 			if err != nil {
 				return job, nil, fmt.Errorf("%s: %w", p.File, err)
 			}
 			if header.Arch == j.Arch || header.Arch == "noarch" {
-				from = append(from, available{need.Recipe, p, header})
+				from = append(from, available{s.variants[id].Recipe.Name, p, header})
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -105,9 +106,9 @@ type Snapshot struct {
 // status and the result of the whole.
 func (r *Run) Close(now time.Time) {
 	r.Version = Version
-	r.Seconds = seconds(now.Sub(r.Started))
-	slices.SortStableFunc(r.Jobs, func(a, b Job) int { return compare(a.ID, b.ID) })
-	slices.SortStableFunc(r.Checks, func(a, b Check) int { return compare(a.id(), b.id()) })
+	r.Seconds = Seconds(now.Sub(r.Started))
+	slices.SortStableFunc(r.Jobs, func(a, b Job) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortStableFunc(r.Checks, func(a, b Check) int { return strings.Compare(a.id(), b.id()) })
 	r.Result = Pass
 	if r.Error != "" {
 		r.Result = Fail
@@ -159,21 +160,9 @@ func (r *Run) missing(cell *Cell) []string {
 
 func (c Check) id() string { return c.Target + "/" + c.Arch + "/" + c.Name + "/" + c.Subject }
 
-func compare(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
-
-// seconds rounds to milliseconds: more digits would only be noise in a diff.
-func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
-
-// Seconds is d as the report's fields hold it.
-func Seconds(d time.Duration) float64 { return seconds(d) }
+// Seconds is d as the report's fields hold it: to milliseconds, as more digits
+// would only be noise in a diff.
+func Seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
 
 // human prints seconds as people say them: 0.4s, 36s, 11m02s.
 func human(s float64) string {
