@@ -27,7 +27,7 @@ func (c *Catalog) Digest(r *Recipe) (store.Digest, error) {
 		Spec                       store.Digest
 		Files                      map[string]store.Digest
 		Fetched                    []Source
-		Requires                   []string
+		Requires                   []Requirement
 		Noarch                     bool
 	}{r.Name, r.Summary, r.Description, r.Kind, r.Spec.Digest, files, r.Fetched, r.Requires, r.Noarch != ""})
 	if err != nil {

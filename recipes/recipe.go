@@ -22,10 +22,12 @@ type Recipe struct {
 
 	SpecFile string   `yaml:"spec"`    // path below the recipe; SPECS/<name>.spec when empty
 	Fetched  []Source `yaml:"sources"` // what SOURCES/ does not hold
+	Patches  []Patch  `yaml:"patches"` // what the spec applies to the sources
 
 	// Families names the families that multiply the recipe, and of each the
 	// members wanted.
 	Families map[string]Choice `yaml:"families"`
+	Variants []Extra           `yaml:"variants"` // further ones, that defines make
 	Exclude  []Exclusion       `yaml:"exclude"`
 
 	// Noarch says that the output is the same whatever architecture builds it:
@@ -33,9 +35,9 @@ type Recipe struct {
 	// that must build it, or "any".
 	Noarch string `yaml:"noarch"`
 
-	Needs    Needs    `yaml:"needs"`
-	Tests    []Test   `yaml:"tests"`
-	Requires []string `yaml:"requires"` // of a meta-package
+	Needs    Needs         `yaml:"needs"`
+	Tests    []Test        `yaml:"tests"`
+	Requires []Requirement `yaml:"requires"` // of a meta-package
 
 	Dir     string `yaml:"-"` // the recipe's folder in the catalogue
 	Spec    File   `yaml:"-"` // the spec; empty for a meta-package
@@ -130,12 +132,75 @@ func (c *Choice) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Exclusion says where a recipe or a family member is not built. An empty field
-// stands for all.
+// Extra is a further variant of a recipe, that defines make of the same spec.
+type Extra struct {
+	Name    string            `yaml:"name,required"` // ends the variant's name: gnu12-pmix
+	Defines map[string]string `yaml:"defines,required"`
+
+	// Families replaces the recipe's own where it is given: {} stands for none.
+	Families map[string]Choice `yaml:"families"`
+}
+
+// Patch is a file that a spec applies: one of SOURCES/, or the change that a
+// commit of the upstream repository made.
+type Patch struct {
+	File   string `yaml:"file,required"` // its name in _sourcedir, as the spec has it
+	URL    string `yaml:"url"`           // of the repository
+	Commit string `yaml:"commit"`        // 40 hexadecimal digits
+}
+
+// Exclusion says where a recipe, one of its variants or a family member is not
+// built. An empty field stands for all.
 type Exclusion struct {
-	Target string `yaml:"target"`
-	Arch   string `yaml:"arch"`
-	Reason string `yaml:"reason,required"`
+	Target   string            `yaml:"target"`
+	Arch     string            `yaml:"arch"`
+	Families map[string]string `yaml:"families"` // kind → member
+	Variant  string            `yaml:"variant"`  // the name of an extra one
+	Reason   string            `yaml:"reason,required"`
+}
+
+// Requirement is what a meta-package requires, everywhere or on conditions.
+type Requirement struct {
+	Package string    `yaml:"package,required"` // may name {family}
+	Only    Condition `yaml:"only"`             // nowhere else
+	Except  Condition `yaml:"except"`           // not there
+}
+
+// UnmarshalText accepts a package alone.
+func (r *Requirement) UnmarshalText(text []byte) error {
+	r.Package = string(text)
+	return nil
+}
+
+// Condition chooses variants and cells: those that each given field names.
+type Condition struct {
+	Targets       []string          `yaml:"targets"`
+	Architectures []string          `yaml:"architectures"`
+	Families      map[string]Choice `yaml:"families"`
+}
+
+// Empty says whether a condition chooses nothing in particular.
+func (c Condition) Empty() bool {
+	return len(c.Targets) == 0 && len(c.Architectures) == 0 && len(c.Families) == 0
+}
+
+func (c Condition) holds(target, arch string, picks []Pick) bool {
+	if len(c.Targets) > 0 && !slices.Contains(c.Targets, target) || len(c.Architectures) > 0 && !slices.Contains(c.Architectures, arch) {
+		return false
+	}
+	for family, choice := range c.Families {
+		if !slices.ContainsFunc(picks, func(p Pick) bool {
+			return p.Family == family && (choice.HasAll() || slices.Contains(choice, p.Member))
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+// holds says whether the requirement counts for a variant in a cell.
+func (r Requirement) holds(target, arch string, picks []Pick) bool {
+	return r.Only.holds(target, arch, picks) && (r.Except.Empty() || !r.Except.holds(target, arch, picks))
 }
 
 // Needs is what one build takes, natively.
@@ -144,6 +209,7 @@ type Needs struct {
 	Disk   Size     `yaml:"disk"`
 	Cores  int      `yaml:"cores"` // how many it can make use of; 0: all it is given
 	Time   Duration `yaml:"time"`  // after this a build is hung, not slow
+	Takes  Duration `yaml:"takes"` // how long it is expected to take, for the plan's estimates
 }
 
 // Size is a number of bytes, written "512MiB" or "70GiB".
@@ -192,14 +258,33 @@ func (t *Test) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Excluded returns the reason why the recipe is not built for a cell, or false.
+// Excluded returns the reason why nothing of the recipe is built for a cell, or
+// false.
 func (r *Recipe) Excluded(target, arch string) (reason string, excluded bool) {
-	return excludedBy(r.Exclude, target, arch)
+	for _, e := range r.Exclude {
+		if len(e.Families) == 0 && e.Variant == "" && e.covers(target, arch, nil, "") {
+			return e.Reason, true
+		}
+	}
+	return "", false
 }
 
-func excludedBy(exclusions []Exclusion, target, arch string) (string, bool) {
+// covers says whether a variant in a cell is among what is excluded.
+func (e Exclusion) covers(target, arch string, picks []Pick, extra string) bool {
+	if e.Target != "" && e.Target != target || e.Arch != "" && e.Arch != arch || e.Variant != "" && e.Variant != extra {
+		return false
+	}
+	for family, member := range e.Families {
+		if !slices.Contains(picks, Pick{family, member}) {
+			return false
+		}
+	}
+	return true
+}
+
+func excludedBy(exclusions []Exclusion, target, arch string, picks []Pick, extra string) (string, bool) {
 	for _, e := range exclusions {
-		if (e.Target == "" || e.Target == target) && (e.Arch == "" || e.Arch == arch) {
+		if e.covers(target, arch, picks, extra) {
 			return e.Reason, true
 		}
 	}

@@ -91,7 +91,7 @@ func TestDefines(t *testing.T) {
 	c := catalog()
 	r := &recipes.Recipe{
 		Families: map[string]recipes.Choice{"compiler": {"intel"}, "mpi": {"mpich4"}},
-		Requires: []string{"{compiler}-compilers-ohpc", "hdf5-{compiler}-{mpi}-ohpc", "{other}"},
+		Requires: requirements("{compiler}-compilers-ohpc", "hdf5-{compiler}-{mpi}-ohpc", "{other}"),
 	}
 	el, err := c.Target("EL_9")
 	require.NoError(t, err)
@@ -160,7 +160,7 @@ func TestMetaSpec(t *testing.T) {
 		Summary:  "Libraries, 100% of them",
 		Families: map[string]recipes.Choice{"compiler": {"gnu12"}}, Fixed: []recipes.Pick{{Family: "compiler", Member: "gnu12"}},
 		Description: "All libraries\nthat are built with GNU 12.\n",
-		Requires:    []string{"{compiler}-compilers-ohpc", "lmod-ohpc"},
+		Requires: requirements("{compiler}-compilers-ohpc", "lmod-ohpc"),
 	}
 	variants, _ := c.Expand(r, c.Targets[0], "x86_64")
 	got := c.MetaSpec(variants[0])
@@ -206,7 +206,7 @@ func TestDigest(t *testing.T) {
 		"a file":   func(_ *recipes.Catalog, r *recipes.Recipe) { r.Sources[0].Digest = "sha256:9" },
 		"shared":   func(c *recipes.Catalog, _ *recipes.Recipe) { c.Shared[0].Digest = "sha256:9" },
 		"a source": func(_ *recipes.Catalog, r *recipes.Recipe) { r.Fetched[0].SHA256 = "9" },
-		"requires": func(_ *recipes.Catalog, r *recipes.Recipe) { r.Requires = []string{"x"} },
+		"requires": func(_ *recipes.Catalog, r *recipes.Recipe) { r.Requires = requirements("x") },
 	} {
 		require.NotEqual(t, same, digest(change), name)
 	}
@@ -217,4 +217,12 @@ func TestDigest(t *testing.T) {
 	} {
 		require.Equal(t, same, digest(change), name)
 	}
+}
+
+func requirements(packages ...string) []recipes.Requirement {
+	required := make([]recipes.Requirement, len(packages))
+	for i, p := range packages {
+		required[i].Package = p
+	}
+	return required
 }

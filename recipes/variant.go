@@ -11,7 +11,10 @@ import (
 // Variant is one choice of families and defines for one recipe.
 type Variant struct {
 	Recipe  *Recipe
+	Target  string // of the cell
+	Arch    string
 	Picks   []Pick   // by family name
+	Extra   string   // the name of the recipe's [Extra] that this is, or ""
 	Defines []Define // by name
 }
 
@@ -21,15 +24,18 @@ type Pick struct{ Family, Member string }
 // Define is a macro for rpmspec and rpmbuild.
 type Define struct{ Name, Value string }
 
-// Name tells a recipe's variants apart: "gnu12", "gnu12-openmpi4", or nothing
-// for a recipe that no family multiplies. What a meta-package's own name says is
-// not repeated.
+// Name tells a recipe's variants apart: "gnu12", "gnu12-openmpi4", "gnu12-pmix",
+// or nothing for the only variant of a recipe that no family multiplies. What a
+// meta-package's own name says is not repeated.
 func (v Variant) Name() string {
 	var names []string
 	for _, p := range v.Picks {
 		if !slices.Contains(v.Recipe.Fixed, p) {
 			names = append(names, p.Member)
 		}
+	}
+	if v.Extra != "" {
+		names = append(names, v.Extra)
 	}
 	return strings.Join(names, "-")
 }
@@ -44,8 +50,16 @@ func (v Variant) Member(family string) string {
 	return ""
 }
 
-// Requires are a meta-package's requirements.
-func (v Variant) Requires() []string { return fillAll(v.Recipe.Requires, v.Picks) }
+// Requires are the packages that a meta-package requires in the variant's cell.
+func (v Variant) Requires() []string {
+	var packages []string
+	for _, r := range v.Recipe.Requires {
+		if r.holds(v.Target, v.Arch, v.Picks) {
+			packages = append(packages, Fill(r.Package, v.Picks))
+		}
+	}
+	return packages
+}
 
 // TestPackages are the packages that a test of the recipe wants installed beside
 // what the recipe itself makes.
@@ -63,29 +77,53 @@ type Skip struct {
 // expanded for each architecture all the same; [Recipe.Owner] tells which one
 // builds it.
 func (c *Catalog) Expand(r *Recipe, t *Target, arch string) ([]Variant, []Skip) {
-	skip := func(picks []Pick, reason string) Skip {
-		return Skip{Recipe: r.Name, Variant: Variant{Recipe: r, Picks: picks}.Name(), Target: t.Name, Arch: arch, Reason: reason}
+	skip := func(v Variant, reason string) Skip {
+		return Skip{Recipe: r.Name, Variant: v.Name(), Target: t.Name, Arch: arch, Reason: reason}
 	}
 	if reason, excluded := r.Excluded(t.Name, arch); excluded {
-		return nil, []Skip{skip(nil, reason)}
-	}
-	var open []string
-	for _, name := range slices.Sorted(maps.Keys(r.Families)) {
-		if !slices.ContainsFunc(r.Fixed, func(p Pick) bool { return p.Family == name }) {
-			open = append(open, name)
-		}
+		return nil, []Skip{skip(Variant{Recipe: r}, reason)}
 	}
 	var skips []Skip
 	var variants []Variant
-	for _, picks := range c.Combine(r.Families, open) {
-		picks = append(slices.Clip(r.Fixed), picks...)
-		if reason, excluded := c.memberExcluded(picks, t.Name, arch); excluded {
-			skips = append(skips, skip(picks, reason))
+	for _, v := range c.variants(r) {
+		reason, excluded := c.memberExcluded(v.Picks, t.Name, arch)
+		if !excluded {
+			reason, excluded = excludedBy(r.Exclude, t.Name, arch, v.Picks, v.Extra)
+		}
+		if excluded {
+			skips = append(skips, skip(v, reason))
 			continue
 		}
-		variants = append(variants, Variant{Recipe: r, Picks: picks, Defines: c.defines(r, t, picks)})
+		v.Target, v.Arch = t.Name, arch
+		v.Defines = c.defines(v, t)
+		variants = append(variants, v)
 	}
 	return variants, skips
+}
+
+// variants are all of a recipe, wherever they are built.
+func (c *Catalog) variants(r *Recipe) []Variant {
+	var variants []Variant
+	add := func(families map[string]Choice, extra string) {
+		var open []string
+		for _, name := range slices.Sorted(maps.Keys(families)) {
+			if !slices.ContainsFunc(r.Fixed, func(p Pick) bool { return p.Family == name }) {
+				open = append(open, name)
+			}
+		}
+		for _, picks := range c.Combine(families, open) {
+			variants = append(variants, Variant{Recipe: r, Picks: append(slices.Clip(r.Fixed), picks...), Extra: extra})
+		}
+	}
+	add(r.Families, "")
+	for _, e := range r.Variants {
+		families := r.Families
+		if e.Families != nil {
+			families = e.Families
+		}
+		add(families, e.Name)
+	}
+	return variants
 }
 
 // Combine returns each combination of members that choices allow for the named
@@ -118,27 +156,32 @@ func (c *Catalog) memberExcluded(picks []Pick, target, arch string) (string, boo
 		if err != nil {
 			continue
 		}
-		if reason, excluded := excludedBy(m.Exclude, target, arch); excluded {
+		if reason, excluded := excludedBy(m.Exclude, target, arch, picks, ""); excluded {
 			return fmt.Sprintf("%s: %s", p.Member, reason), true
 		}
 	}
 	return "", false
 }
 
-// defines are the catalogue's, the target's, the families' and the pin's, by
-// name; of two with one name the later of these counts.
-func (c *Catalog) defines(r *Recipe, t *Target, picks []Pick) []Define {
+// defines are the catalogue's, the target's, the families', the pin's and those
+// of an extra variant, by name; of two with one name the later of these counts.
+func (c *Catalog) defines(v Variant, t *Target) []Define {
 	values := maps.Clone(c.Defines)
 	if values == nil {
 		values = map[string]string{}
 	}
 	maps.Copy(values, t.Defines)
-	for _, p := range picks {
+	for _, p := range v.Picks {
 		if family, err := c.Family(p.Family); err == nil {
 			values[family.Define] = p.Member
 		}
 	}
-	maps.Copy(values, pinDefines(r.Pin))
+	maps.Copy(values, pinDefines(v.Recipe.Pin))
+	for _, e := range v.Recipe.Variants {
+		if e.Name == v.Extra {
+			maps.Copy(values, e.Defines)
+		}
+	}
 	defines := make([]Define, 0, len(values))
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		defines = append(defines, Define{name, values[name]})

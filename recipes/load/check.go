@@ -333,14 +333,14 @@ func (l *loader) checkMeta(r *recipes.Recipe) {
 	seen := map[string]bool{}
 	for i, req := range r.Requires {
 		at := fmt.Sprintf("requires[%d]", i)
-		l.checkPlaceholders(r, at, req)
-		if !packageName.MatchString(strings.NewReplacer("{", "", "}", "").Replace(req)) {
-			l.failIn(r, at, "", "%q is not the name of a package", req)
+		l.checkPlaceholders(r, at, req.Package)
+		if !packageName.MatchString(strings.NewReplacer("{", "", "}", "").Replace(req.Package)) {
+			l.failIn(r, at, "", "%q is not the name of a package", req.Package)
 		}
-		if seen[req] {
-			l.failIn(r, at, "", "%s is required twice", req)
+		if seen[req.Package] {
+			l.failIn(r, at, "", "%s is required twice", req.Package)
 		}
-		seen[req] = true
+		seen[req.Package] = true
 	}
 }
 
