@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
@@ -14,7 +15,9 @@ import (
 
 // Plan is the graph of jobs in an order in which each comes after what it needs.
 type Plan struct {
-	Jobs []*Job `json:"jobs"`
+	Jobs     []*Job    `json:"jobs"`
+	Skips    []Skip    `json:"skips,omitempty"`
+	Failures []Failure `json:"failures,omitempty"`
 }
 
 // Job is recipe × variant × cell.
@@ -27,6 +30,21 @@ type Job struct {
 	Key     store.Digest `json:"key"`    // "" as long as something that it needs is to be built
 	Reason  string       `json:"reason"` // why it must run, or "reused"
 	Needs   []string     `json:"needs"`  // IDs of the jobs whose packages its build root holds
+
+	// Spec is the path of the spec, and Files are the paths of all files that the
+	// job is made of: the spec, the sources beside it, what is shared by all.
+	// Paths are relative to the tree or catalogue and have slashes.
+	Spec  string   `json:"spec,omitempty"`
+	Files []string `json:"files,omitempty"`
+
+	// Defines are the macros that the variant is made by: those of its families,
+	// and others that the recipe names.
+	Defines map[string]string `json:"defines,omitempty"`
+
+	// Takes is how long the job runs: as recorded when it last did, otherwise an
+	// estimate. Recorded tells which.
+	Takes    time.Duration `json:"-"`
+	Recorded bool          `json:"-"`
 
 	// Shared lists the architectures besides Arch for which this one job makes
 	// the packages, when they are the same for all.
@@ -42,6 +60,27 @@ type Produced struct {
 	Name     string
 	Provides []rpm.Dependency
 	Requires []rpm.Dependency
+}
+
+// Skip is a job that there is not to be, with the reason.
+type Skip struct {
+	Recipe  string `json:"recipe"`
+	Variant string `json:"variant"`
+	Target  string `json:"target"`
+	Arch    string `json:"arch"`
+	Reason  string `json:"reason"`
+}
+
+// Failure is a job that there should be, but whose spec rpm cannot read.
+type Failure struct {
+	ID       string   `json:"id"`
+	Recipe   string   `json:"recipe"`
+	Variant  string   `json:"variant"`
+	Target   string   `json:"target"`
+	Arch     string   `json:"arch"`
+	File     string   `json:"file,omitempty"` // where the mistake is, if that is known
+	Line     int      `json:"line,omitempty"`
+	Messages []string `json:"messages"`
 }
 
 // ID is the name of a job: stable from run to run.
