@@ -46,6 +46,10 @@ type Recipe struct {
 	// Pin is what the recipe's git sources follow, when they do.
 	Pin *Pin `yaml:"-"`
 
+	// FromSpec says that whatever SOURCES/ lacks is fetched from the addresses in
+	// the spec. Only recipes of an OpenHPC tree do so; nobody vouches for digests.
+	FromSpec bool `yaml:"-"`
+
 	// Fixed are the members that the name of a meta-package stands for: a name
 	// with {compiler} is one recipe for each compiler.
 	Fixed []Pick `yaml:"-"`
