@@ -149,64 +149,64 @@ func (w *world) check(ctx context.Context) (*Report, error) {
 
 // holds says whether there is a way to satisfy a requirement in a cell, at its
 // conditions' worst.
-func (w *world) holds(e expression, cell int) bool { return w.evaluate(e, cell, w.holds) }
+func (w *world) holds(e Expression, cell int) bool { return w.evaluate(e, cell, w.holds) }
 
 // possible says whether some choice of packages makes an expression true. It
 // differs from holds where a condition need not be met.
-func (w *world) possible(e expression, cell int) bool {
-	if e.op != opIf {
+func (w *world) possible(e Expression, cell int) bool {
+	if e.Op != OpIf {
 		return w.evaluate(e, cell, w.possible)
 	}
-	of := func(i int) bool { return w.possible(e.args[i], cell) }
-	return len(e.args) == 2 || of(2) || of(1) && of(0)
+	of := func(i int) bool { return w.possible(e.Args[i], cell) }
+	return len(e.Args) == 2 || of(2) || of(1) && of(0)
 }
 
-func (w *world) evaluate(e expression, cell int, value func(expression, int) bool) bool {
-	of := func(i int) bool { return value(e.args[i], cell) }
-	condition := func() bool { return w.possible(e.args[1], cell) }
-	switch e.op {
-	case opAnd:
-		return !slices.ContainsFunc(e.args, func(a expression) bool { return !value(a, cell) })
-	case opOr:
-		return slices.ContainsFunc(e.args, func(a expression) bool { return value(a, cell) })
-	case opIf:
+func (w *world) evaluate(e Expression, cell int, value func(Expression, int) bool) bool {
+	of := func(i int) bool { return value(e.Args[i], cell) }
+	condition := func() bool { return w.possible(e.Args[1], cell) }
+	switch e.Op {
+	case OpAnd:
+		return !slices.ContainsFunc(e.Args, func(a Expression) bool { return !value(a, cell) })
+	case OpOr:
+		return slices.ContainsFunc(e.Args, func(a Expression) bool { return value(a, cell) })
+	case OpIf:
 		if condition() {
 			return of(0)
 		}
-		return len(e.args) == 2 || of(2)
-	case opUnless:
-		return of(0) || len(e.args) == 3 && condition() && of(2)
-	case opWith, opWithout:
+		return len(e.Args) == 2 || of(2)
+	case OpUnless:
+		return of(0) || len(e.Args) == 3 && condition() && of(2)
+	case OpWith, OpWithout:
 		return len(w.set(e, cell)) > 0
 	default:
-		return w.provided(e.leaf, cell)
+		return w.provided(e.Leaf, cell)
 	}
 }
 
 // set is the packages that an expression of names, or, with and without means.
-func (w *world) set(e expression, cell int) map[int32]bool {
-	if e.op == "" {
+func (w *world) set(e Expression, cell int) map[int32]bool {
+	if e.Op == "" {
 		set := map[int32]bool{}
-		for i := range w.providers(e.leaf, cell) {
+		for i := range w.providers(e.Leaf, cell) {
 			set[i] = true
 		}
 		return set
 	}
-	set := w.set(e.args[0], cell)
-	for _, a := range e.args[1:] {
+	set := w.set(e.Args[0], cell)
+	for _, a := range e.Args[1:] {
 		other := w.set(a, cell)
-		switch e.op {
-		case opOr:
+		switch e.Op {
+		case OpOr:
 			for i := range other {
 				set[i] = true
 			}
-		case opWith:
+		case OpWith:
 			for i := range set {
 				if !other[i] {
 					delete(set, i)
 				}
 			}
-		case opWithout:
+		case OpWithout:
 			for i := range other {
 				delete(set, i)
 			}

@@ -2,6 +2,7 @@ package closure
 
 import (
 	"fmt"
+	"iter"
 	"math/bits"
 	"path"
 	"slices"
@@ -14,7 +15,7 @@ import (
 // when the first hint is asked for.
 type hints struct {
 	world *world
-	names []name
+	names Names
 	known map[hinted]string
 }
 
@@ -23,7 +24,29 @@ type hinted struct {
 	cell       int
 }
 
-// name is a name that something provides, or a file, and in which cells.
+// Names are names that something provides, and files, in order.
+type Names struct{ names []name }
+
+// NewNames gathers names, each of which may come several times.
+func NewNames(texts iter.Seq[string]) *Names {
+	n := &Names{}
+	for text := range texts {
+		n.names = append(n.names, name{text, ^uint64(0), letters(text)})
+	}
+	n.sort()
+	n.names = slices.CompactFunc(n.names, func(a, b name) bool { return a.text == b.text })
+	return n
+}
+
+// Nearest is the name that is most like text but not the same, or "" when none is
+// like it.
+func (n *Names) Nearest(text string) string { return n.similar(text, ^uint64(0)) }
+
+func (n *Names) sort() {
+	slices.SortFunc(n.names, func(a, b name) int { return strings.Compare(a.text, b.text) })
+}
+
+// name is one of them, and in which cells it is.
 type name struct {
 	text    string
 	cells   uint64
@@ -40,12 +63,12 @@ const (
 
 // of is the hint for an expression that does not hold: of a rich one, for each
 // of its dependencies that has no provider.
-func (h *hints) of(e expression, cell int) string {
-	if e.op == "" {
-		return h.leaf(e.leaf, cell)
+func (h *hints) of(e Expression, cell int) string {
+	if e.Op == "" {
+		return h.leaf(e.Leaf, cell)
 	}
 	var parts []string
-	e.leaves(func(d rpm.Dependency) {
+	e.Leaves(func(d rpm.Dependency) {
 		if h.world.provided(d, cell) || len(parts) == maxShown {
 			return
 		}
@@ -88,13 +111,13 @@ func (h *hints) find(d rpm.Dependency, cell int) string {
 	}
 	if strings.HasPrefix(d.Name, "/") {
 		base := "/" + path.Base(d.Name)
-		for _, n := range h.names {
+		for _, n := range h.names.names {
 			if n.cells&(1<<cell) != 0 && strings.HasPrefix(n.text, "/") && strings.HasSuffix(n.text, base) {
 				return n.text + " is there"
 			}
 		}
 	}
-	if similar := h.similar(d.Name, cell); similar != "" {
+	if similar := h.names.similar(d.Name, 1<<cell); similar != "" {
 		if versions := h.versions(similar, cell); versions != "" {
 			return fmt.Sprintf("%s is there in %s", similar, versions)
 		}
@@ -127,40 +150,40 @@ func (h *hints) list() {
 		for _, p := range provides {
 			n.cells |= w.packages[p.by].cells
 		}
-		h.names = append(h.names, n)
+		h.names.names = append(h.names.names, n)
 	}
 	for text, holders := range w.files {
 		n := name{text: text, letters: letters(text)}
 		for _, i := range holders {
 			n.cells |= w.packages[i].cells
 		}
-		h.names = append(h.names, n)
+		h.names.names = append(h.names.names, n)
 	}
-	slices.SortFunc(h.names, func(a, b name) int { return strings.Compare(a.text, b.text) })
+	h.names.sort()
 }
 
-// similar is the name of the cell that is nearest to text: the same with a mark
+// similar is the name of these cells that is nearest to text: the same with a mark
 // in parentheses, such as libhwloc.so.15()(64bit) and
 // libhwloc.so.15()(64bit)(ohpc), or else the one with the fewest changes.
-func (h *hints) similar(text string, cell int) string {
+func (n *Names) similar(text string, cells uint64) string {
 	if len(text) > 256 {
 		return ""
 	}
 	best, limit, set := "", min(3, len(stem(text))/4), letters(text)
-	for _, n := range h.names {
-		if n.cells&(1<<cell) == 0 || n.text == text {
+	for _, other := range n.names {
+		if other.cells&cells == 0 || other.text == text {
 			continue
 		}
-		if marked(n.text, text) || marked(text, n.text) {
-			return n.text
+		if marked(other.text, text) || marked(text, other.text) {
+			return other.text
 		}
 		// One change adds at most one character and takes one away.
-		if abs(len(n.text)-len(text)) > limit || bits.OnesCount64(n.letters^set) > 2*limit {
+		if abs(len(other.text)-len(text)) > limit || bits.OnesCount64(other.letters^set) > 2*limit {
 			continue
 		}
-		d := distance(text, n.text, limit)
-		if d < limit || d == limit && (best == "" || rpm.CompareVersions(n.text, best) > 0) {
-			best, limit = n.text, d // of several, what looks like the newest
+		d := distance(text, other.text, limit)
+		if d < limit || d == limit && (best == "" || rpm.CompareVersions(other.text, best) > 0) {
+			best, limit = other.text, d // of several, what looks like the newest
 		}
 	}
 	return best

@@ -1,6 +1,7 @@
 package closure
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,4 +25,17 @@ func TestDistance(t *testing.T) {
 		require.Equal(t, tc.want, distance(tc.b, tc.a, 3), "%s %s", tc.b, tc.a)
 	}
 	require.Greater(t, distance("abcdefgh", "stuvwxyz", 3), 3)
+}
+
+func TestNearest(t *testing.T) {
+	names := NewNames(slices.Values([]string{"scotch-gnu14-ohpc", "scotch-gnu12-ohpc", "libhwloc.so.15()(64bit)(ohpc)", "scotch-gnu14-ohpc", "zlib"}))
+	for text, want := range map[string]string{
+		"scoth-gnu14-ohpc":        "scotch-gnu14-ohpc",
+		"scotch-gnu13-ohpc":       "scotch-gnu14-ohpc", // of those at one distance what looks newest
+		"scotch-gnu14-ohpc":       "scotch-gnu12-ohpc", // never the name itself
+		"libhwloc.so.15()(64bit)": "libhwloc.so.15()(64bit)(ohpc)",
+		"petsc":                   "",
+	} {
+		require.Equal(t, want, names.Nearest(text), text)
+	}
 }

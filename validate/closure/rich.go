@@ -9,25 +9,26 @@ import (
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 )
 
-// expression is a requirement: one dependency when op is empty, otherwise an
+// Expression is a requirement: one dependency when Op is empty, otherwise an
 // operator and what it works on.
-type expression struct {
-	op   operator
-	leaf rpm.Dependency
-	args []expression // and, or, with: two or more; if, unless: two, or three with else; without: two
+type Expression struct {
+	Op   Operator
+	Leaf rpm.Dependency
+	Args []Expression // and, or, with: two or more; if, unless: two, or three with else; without: two
 }
 
-type operator string
+// Operator is the word between the parts of a rich dependency.
+type Operator string
 
 // The operators of rich dependencies (rpm: rpmds.h, rpmrichOp).
 const (
-	opAnd     operator = "and"
-	opOr      operator = "or"
-	opIf      operator = "if"
-	opUnless  operator = "unless"
-	opElse    operator = "else"
-	opWith    operator = "with"
-	opWithout operator = "without"
+	OpAnd     Operator = "and"
+	OpOr      Operator = "or"
+	OpIf      Operator = "if"
+	OpUnless  Operator = "unless"
+	OpElse    Operator = "else"
+	OpWith    Operator = "with"
+	OpWithout Operator = "without"
 )
 
 // What a rich dependency may be at most. Real ones have some dozen terms.
@@ -36,13 +37,13 @@ const (
 	maxDepth = 50
 )
 
-// parse reads a requirement, rich or not.
-func parse(d rpm.Dependency) (expression, error) {
+// Parse reads a requirement, rich or not.
+func Parse(d rpm.Dependency) (Expression, error) {
 	if !d.Rich() {
-		return expression{leaf: d}, nil
+		return Expression{Leaf: d}, nil
 	}
 	if len(d.Name) > maxRich {
-		return expression{}, fmt.Errorf("it has more than %d bytes", maxRich)
+		return Expression{}, fmt.Errorf("it has more than %d bytes", maxRich)
 	}
 	p := parser{rest: d.Name}
 	e, err := p.group(0)
@@ -59,8 +60,8 @@ func parse(d rpm.Dependency) (expression, error) {
 type parser struct{ rest string }
 
 // group reads from an opening parenthesis to the one that closes it.
-func (p *parser) group(depth int) (expression, error) {
-	var none expression
+func (p *parser) group(depth int) (Expression, error) {
+	var none Expression
 	if depth == maxDepth {
 		return none, fmt.Errorf("it is nested more than %d deep", maxDepth)
 	}
@@ -69,12 +70,12 @@ func (p *parser) group(depth int) (expression, error) {
 	if err != nil {
 		return none, err
 	}
-	e := expression{args: []expression{first}}
+	e := Expression{Args: []Expression{first}}
 	for {
 		p.space()
 		if strings.HasPrefix(p.rest, ")") {
 			p.rest = p.rest[1:]
-			if len(e.args) == 1 {
+			if len(e.Args) == 1 {
 				return first, nil
 			}
 			return e, nil
@@ -90,55 +91,55 @@ func (p *parser) group(depth int) (expression, error) {
 		if err != nil {
 			return none, err
 		}
-		e.args = append(e.args, arg)
+		e.Args = append(e.Args, arg)
 	}
 }
 
 // chain says whether op may follow what there is, and takes it.
-func (e *expression) chain(op operator) error {
+func (e *Expression) chain(op Operator) error {
 	switch {
-	case op == opElse:
-		if e.op != opIf && e.op != opUnless || len(e.args) != 2 {
+	case op == OpElse:
+		if e.Op != OpIf && e.Op != OpUnless || len(e.Args) != 2 {
 			return errors.New("there is an else without its if or unless")
 		}
 		return nil // the third argument of the if
-	case e.op == "":
-		e.op = op
+	case e.Op == "":
+		e.Op = op
 		return nil
-	case e.op != op:
-		return fmt.Errorf("%s and %s stand side by side without parentheses", e.op, op)
-	case op == opAnd || op == opOr || op == opWith:
+	case e.Op != op:
+		return fmt.Errorf("%s and %s stand side by side without parentheses", e.Op, op)
+	case op == OpAnd || op == OpOr || op == OpWith:
 		return nil
 	}
 	return fmt.Errorf("%s stands twice in one pair of parentheses", op)
 }
 
-func (p *parser) operand(depth int) (expression, error) {
+func (p *parser) operand(depth int) (Expression, error) {
 	p.space()
 	if strings.HasPrefix(p.rest, "(") {
 		return p.group(depth + 1)
 	}
 	name := p.word()
 	if name == "" {
-		return expression{}, p.missing("a name")
+		return Expression{}, p.missing("a name")
 	}
 	d := rpm.Dependency{Name: name}
 	p.space()
 	n := len(p.rest) - len(strings.TrimLeft(p.rest, "<>="))
 	if n == 0 {
-		return expression{leaf: d}, nil
+		return Expression{Leaf: d}, nil
 	}
 	sense, ok := comparisons[p.rest[:n]]
 	if !ok {
-		return expression{}, fmt.Errorf("%q is no comparison", p.rest[:n])
+		return Expression{}, fmt.Errorf("%q is no comparison", p.rest[:n])
 	}
 	p.rest = p.rest[n:]
 	p.space()
 	d.Flags, d.Version = sense, p.word()
 	if d.Version == "" {
-		return expression{}, p.missing("the version of " + name)
+		return Expression{}, p.missing("the version of " + name)
 	}
-	return expression{leaf: d}, nil
+	return Expression{Leaf: d}, nil
 }
 
 // comparisons are those that rpm reads (rpm: parseReqs.c).
@@ -148,13 +149,13 @@ var comparisons = map[string]rpm.Sense{
 	">": rpm.Greater, ">=": rpm.Greater | rpm.Equal, "=>": rpm.Greater | rpm.Equal,
 }
 
-func (p *parser) operator() (operator, error) {
+func (p *parser) operator() (Operator, error) {
 	n := strings.IndexAny(p.rest, " \t\n\v\f\r,)(")
 	if n < 0 {
 		n = len(p.rest)
 	}
-	op := operator(p.rest[:n])
-	if !slices.Contains([]operator{opAnd, opOr, opIf, opUnless, opElse, opWith, opWithout}, op) {
+	op := Operator(p.rest[:n])
+	if !slices.Contains([]Operator{OpAnd, OpOr, OpIf, OpUnless, OpElse, OpWith, OpWithout}, op) {
 		if op == "" {
 			return "", p.missing("an operator")
 		}
@@ -199,13 +200,13 @@ func (p *parser) missing(what string) error {
 // check refuses what has no meaning: with and without work on sets of packages,
 // which only names, or, with and without make (rpm's manual, "Boolean
 // Dependencies", nesting).
-func (e expression) check() error {
-	for _, a := range e.args {
-		if e.op == opWith || e.op == opWithout {
-			switch a.op {
-			case "", opOr, opWith, opWithout:
+func (e Expression) check() error {
+	for _, a := range e.Args {
+		if e.Op == OpWith || e.Op == OpWithout {
+			switch a.Op {
+			case "", OpOr, OpWith, OpWithout:
 			default:
-				return fmt.Errorf("%s cannot work on what %s makes", e.op, a.op)
+				return fmt.Errorf("%s cannot work on what %s makes", e.Op, a.Op)
 			}
 		}
 		if err := a.check(); err != nil {
@@ -216,31 +217,31 @@ func (e expression) check() error {
 }
 
 // String is the expression as it is written in a spec.
-func (e expression) String() string {
-	if e.op == "" {
-		return e.leaf.String()
+func (e Expression) String() string {
+	if e.Op == "" {
+		return e.Leaf.String()
 	}
 	var b strings.Builder
-	for i, a := range e.args {
+	for i, a := range e.Args {
 		switch {
 		case i == 0:
 			b.WriteByte('(')
-		case i == 2 && (e.op == opIf || e.op == opUnless):
+		case i == 2 && (e.Op == OpIf || e.Op == OpUnless):
 			b.WriteString(" else ")
 		default:
-			b.WriteString(" " + string(e.op) + " ")
+			b.WriteString(" " + string(e.Op) + " ")
 		}
 		b.WriteString(a.String())
 	}
 	return b.String() + ")"
 }
 
-// leaves calls fn for each dependency in the expression.
-func (e expression) leaves(fn func(rpm.Dependency)) {
-	if e.op == "" {
-		fn(e.leaf)
+// Leaves calls fn for each dependency in the expression.
+func (e Expression) Leaves(fn func(rpm.Dependency)) {
+	if e.Op == "" {
+		fn(e.Leaf)
 	}
-	for _, a := range e.args {
-		a.leaves(fn)
+	for _, a := range e.Args {
+		a.Leaves(fn)
 	}
 }

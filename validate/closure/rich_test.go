@@ -30,16 +30,16 @@ func TestParse(t *testing.T) {
 		"(and and or)":                          "(and and or)",
 		"((a and b) if (c or d))":               "((a and b) if (c or d))",
 	} {
-		e, err := parse(rich(in))
+		e, err := Parse(rich(in))
 		require.NoError(t, err, in)
 		require.Equal(t, want, e.String())
 	}
-	e, err := parse(rich("(a >= 1 and b(x) < 2)"))
+	e, err := Parse(rich("(a >= 1 and b(x) < 2)"))
 	require.NoError(t, err)
-	require.Equal(t, []expression{
-		{leaf: rpm.Dependency{Name: "a", Flags: rpm.Greater | rpm.Equal, Version: "1"}},
-		{leaf: rpm.Dependency{Name: "b(x)", Flags: rpm.Less, Version: "2"}},
-	}, e.args)
+	require.Equal(t, []Expression{
+		{Leaf: rpm.Dependency{Name: "a", Flags: rpm.Greater | rpm.Equal, Version: "1"}},
+		{Leaf: rpm.Dependency{Name: "b(x)", Flags: rpm.Less, Version: "2"}},
+	}, e.Args)
 }
 
 func TestParseErrors(t *testing.T) {
@@ -64,7 +64,7 @@ func TestParseErrors(t *testing.T) {
 		"(" + strings.Repeat("a", 70000):       "more than 65536 bytes",
 		strings.Repeat("(a or ", 51) + "b))))": "nested more than 50 deep",
 	} {
-		_, err := parse(rich(in))
+		_, err := Parse(rich(in))
 		require.ErrorContains(t, err, want, in)
 	}
 }
@@ -78,11 +78,11 @@ func FuzzParse(f *testing.F) {
 		if !strings.HasPrefix(s, "(") {
 			return
 		}
-		e, err := parse(rich(s))
-		if err != nil || e.op == "" {
+		e, err := Parse(rich(s))
+		if err != nil || e.Op == "" {
 			return
 		}
-		again, err := parse(rich(e.String()))
+		again, err := Parse(rich(e.String()))
 		require.NoError(t, err, "%q", e)
 		require.Equal(t, e, again)
 	})

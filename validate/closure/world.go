@@ -40,7 +40,7 @@ type tested struct {
 
 type requirement struct {
 	text       string
-	expression expression
+	expression Expression
 	err        error
 }
 
@@ -110,7 +110,7 @@ func requirements(p Package) []requirement {
 			continue
 		}
 		seen[text] = true
-		e, err := parse(d)
+		e, err := Parse(d)
 		result = append(result, requirement{text, e, err})
 	}
 	return result
@@ -184,7 +184,7 @@ func (w *world) addFiles(ctx context.Context, from []Repository) error {
 			if req.err != nil {
 				continue
 			}
-			req.expression.leaves(func(d rpm.Dependency) {
+			req.expression.Leaves(func(d rpm.Dependency) {
 				if !strings.HasPrefix(d.Name, "/") {
 					return
 				}
