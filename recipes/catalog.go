@@ -17,7 +17,7 @@ type Catalog struct {
 	Version string            `yaml:"version,required"` // of the packages that come from the catalogue itself
 	Date    Date              `yaml:"date,required"`    // the time stamp of what is generated from the catalogue
 	URL     string            `yaml:"url,required"`     // its home
-	Defines map[string]string `yaml:"defines"`          // for every job
+	Defines map[string]string `yaml:"defines"`          // macros that are given to rpmspec and rpmbuild for every job
 
 	Recipes  []*Recipe `yaml:"-"` // by name
 	Families []*Family `yaml:"-"` // by name

@@ -7,18 +7,18 @@ import (
 
 // Family is a choice that multiplies recipes, such as the compiler.
 type Family struct {
-	Name    string   `yaml:"name,required"`   // compiler
-	Define  string   `yaml:"define,required"` // the macro that tells a spec the member: compiler_family
-	Summary string   `yaml:"summary,required"`
-	Members []Member `yaml:"members,required"`
+	Name    string   `yaml:"name,required"`    // the family's name, like the file's
+	Define  string   `yaml:"define,required"`  // the macro that tells a spec the member
+	Summary string   `yaml:"summary,required"` // one line that says what is chosen
+	Members []Member `yaml:"members,required"` // what there is to choose from
 }
 
 // Member is one choice.
 type Member struct {
-	Name    string      `yaml:"name,required"` // gnu12
-	Summary string      `yaml:"summary,required"`
-	Recipe  string      `yaml:"recipe,required"` // the recipe that provides it
-	Exclude []Exclusion `yaml:"exclude"`
+	Name    string      `yaml:"name,required"`    // the member's name, as the macro has it
+	Summary string      `yaml:"summary,required"` // one line that says what it is
+	Recipe  string      `yaml:"recipe,required"`  // the recipe that provides it
+	Exclude []Exclusion `yaml:"exclude"`          // where nothing is built with it, and why
 }
 
 // Member finds a member by its name. The error is a *[NotFoundError].

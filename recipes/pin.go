@@ -16,21 +16,21 @@ import (
 // It is the file pins/<name>.yaml, of which people write the first keys and
 // `ohpc-build recipe bump` the lock.
 type Pin struct {
-	Name   string `yaml:"-"` // the file's, without .yaml
-	URL    string `yaml:"url,required"`
-	Branch string `yaml:"branch"` // followed when bump is not told otherwise
-	Next   string `yaml:"next"`   // the release that the tree is on its way to, such as "3.8"; may be empty
-	Lock   *Lock  `yaml:"lock"`   // nil until the first bump
+	Name   string `yaml:"-"`            // the file's, without .yaml
+	URL    string `yaml:"url,required"` // https, http, ssh or git address of the repository, or a folder of this machine
+	Branch string `yaml:"branch"`       // followed when bump is not told otherwise
+	Next   string `yaml:"next"`         // the release that the tree is on its way to; left out after a release
+	Lock   *Lock  `yaml:"lock"`         // the commit it is at; written by ohpc-build recipe bump, and not to be edited
 }
 
 // Lock is the commit that a pin is at, and what its version is made of.
 type Lock struct {
-	Commit  string    `yaml:"commit,required"` // 40 hexadecimal digits
-	Date    Timestamp `yaml:"date,required"`   // when it was committed
-	Tag     string    `yaml:"tag"`             // the newest release in its history; empty when there is none
-	Since   int       `yaml:"since,required"`  // commits in its history that are not in the tag's
-	Total   int       `yaml:"total,required"`  // all commits in its history, itself included
-	Version string    `yaml:"version,required"`
+	Commit  string    `yaml:"commit,required"`  // 40 hexadecimal digits
+	Date    Timestamp `yaml:"date,required"`    // when it was committed
+	Tag     string    `yaml:"tag"`              // the newest release in its history; empty when there is none
+	Since   int       `yaml:"since,required"`   // commits in its history that are not in the tag's
+	Total   int       `yaml:"total,required"`   // all commits in its history, itself included
+	Version string    `yaml:"version,required"` // what specs have as %{pin_version}
 }
 
 // Timestamp is a second in UTC, written 2017-08-29T12:00:00Z.

@@ -14,30 +14,35 @@ import (
 // Recipe is a folder: a component with its spec and sources, or a meta-package
 // that is only a list of requirements.
 type Recipe struct {
-	Name        string `yaml:"name,required"` // unique; for a meta-package also the package's name
-	Kind        Kind   `yaml:"kind,required"`
-	Group       string `yaml:"group"` // the folder below components/; empty for a meta-package
-	Summary     string `yaml:"summary,required"`
-	Description string `yaml:"description"` // of a meta-package; the summary when empty
+	// The recipe's name, like the folder's and unlike any other's. For a
+	// meta-package it is also the package's and may name families: a name with
+	// {compiler} makes one recipe for each compiler, in the folder without braces.
+	Name string `yaml:"name,required"`
+	Kind Kind   `yaml:"kind,required"` // what the recipe makes
+	// The folder below components/ that the recipe is in. Only for a component,
+	// and required there.
+	Group       string `yaml:"group"`
+	Summary     string `yaml:"summary,required"`                  // one line that says what the package is
+	Description string `yaml:"description" default:"the summary"` // a few lines about it; only for a meta-package
 
-	SpecFile string   `yaml:"spec"`    // path below the recipe; SPECS/<name>.spec when empty
-	Fetched  []Source `yaml:"sources"` // what SOURCES/ does not hold
-	Patches  []Patch  `yaml:"patches"` // what the spec applies to the sources
+	SpecFile string   `yaml:"spec" default:"SPECS/<name>.spec"` // the spec's path below the recipe; only for a component
+	Fetched  []Source `yaml:"sources"`                          // what the spec needs and SOURCES/ does not hold; only for a component
+	Patches  []Patch  `yaml:"patches"`                          // what the spec applies to the sources; only for a component
 
-	// Families names the families that multiply the recipe, and of each the
-	// members wanted.
+	// The families that multiply the recipe, and of each the members wanted. The
+	// spec is told the member by the family's macro.
 	Families map[string]Choice `yaml:"families"`
-	Variants []Extra           `yaml:"variants"` // further ones, that defines make
-	Exclude  []Exclusion       `yaml:"exclude"`
+	Variants []Extra           `yaml:"variants"` // further variants, that defines make of the spec; only for a component
+	Exclude  []Exclusion       `yaml:"exclude"`  // where the recipe, or a variant of it, is not built, and why
 
-	// Noarch says that the output is the same whatever architecture builds it:
-	// it is built once per target and shared. The value is the architecture
-	// that must build it, or "any".
-	Noarch string `yaml:"noarch"`
+	// The architecture that must build what is the same whatever architecture
+	// builds it, or any. It is built once for each target and shared. A
+	// meta-package without conditions on architectures is so by itself.
+	Noarch string `yaml:"noarch" default:"built for each architecture"`
 
-	Needs    Needs         `yaml:"needs"`
-	Tests    []Test        `yaml:"tests"`
-	Requires []Requirement `yaml:"requires"` // of a meta-package
+	Needs    Needs         `yaml:"needs"`    // what one build takes
+	Tests    []Test        `yaml:"tests"`    // scripts that try the installed packages
+	Requires []Requirement `yaml:"requires"` // the packages that a meta-package installs; only for one, and required there
 
 	Dir     string `yaml:"-"` // the recipe's folder in the catalogue
 	Spec    File   `yaml:"-"` // the spec; empty for a meta-package
@@ -81,41 +86,50 @@ type File struct {
 	Digest store.Digest
 }
 
-// Source is one file that has to be fetched. Exactly one of the fields from
-// Debian to Generated says how.
+// Source is one file that has to be fetched. Exactly one of debian, url, git, dir
+// and generated says how.
 type Source struct {
-	File   string `yaml:"file,required"` // its name in _sourcedir
-	SHA256 string `yaml:"sha256"`        // 64 hexadecimal digits; required for debian and url
+	File   string `yaml:"file,required"` // its name in _sourcedir, as the spec has it
+	SHA256 string `yaml:"sha256"`        // its digest, 64 hexadecimal digits; required for debian and url
 
-	Debian    *Debian  `yaml:"debian"`
-	URL       string   `yaml:"url"`
-	Mirrors   []string `yaml:"mirrors"` // further places of a url
-	Git       *Git     `yaml:"git"`
-	Folder    *Folder  `yaml:"dir"`
-	Generated string   `yaml:"generated"` // a name under which the run provides the bytes
+	Debian    *Debian  `yaml:"debian"`    // from Debian's archive of source packages
+	URL       string   `yaml:"url"`       // an http or https address
+	Mirrors   []string `yaml:"mirrors"`   // further addresses, tried after url
+	Git       *Git     `yaml:"git"`       // an archive of a repository's tree; the name says how it is compressed: .tar, .tar.gz, .tar.xz, .tar.zst
+	Folder    *Folder  `yaml:"dir"`       // an archive of a folder of this machine, for work in progress
+	Generated string   `yaml:"generated"` // made by the run itself: repo-file or public-key
+
+	// Commit is the change of a commit; it comes from a [Patch].
+	Commit *Commit `yaml:"-" json:",omitempty"`
 }
 
 // Debian is a file of a Debian source package.
 type Debian struct {
-	Suite   string `yaml:"suite,required"`
-	Package string `yaml:"package,required"`
-	Version string `yaml:"version,required"`
-	File    string `yaml:"file,required"` // its name in the archive
+	Suite   string `yaml:"suite,required"`   // Debian's release
+	Package string `yaml:"package,required"` // the source package
+	Version string `yaml:"version,required"` // its version, with Debian's revision
+	File    string `yaml:"file,required"`    // the file's name in the archive
 }
 
 // Git is a tree of a repository at one commit, which is either given here or by
 // a pin.
 type Git struct {
-	URL    string `yaml:"url"`
+	URL    string `yaml:"url"`                   // https, http, ssh or git address of the repository, or a folder of this machine
 	Commit string `yaml:"commit"`                // 40 hexadecimal digits
-	Pin    string `yaml:"pin" json:",omitempty"` // a [Pin]'s name; a loaded recipe has URL and Commit of it
+	Pin    string `yaml:"pin" json:",omitempty"` // the name of a file in pins/, in place of url and commit
 	Prefix string `yaml:"prefix,required"`       // the folder that the archive unpacks to
 }
 
 // Folder is a folder of this machine, for work in progress.
 type Folder struct {
-	Path   string `yaml:"path,required"` // absolute, or relative to the current folder
-	Prefix string `yaml:"prefix,required"`
+	Path   string `yaml:"path,required"`   // absolute, or relative to the current folder
+	Prefix string `yaml:"prefix,required"` // the folder that the archive unpacks to
+}
+
+// Commit is what a commit of a repository changed.
+type Commit struct {
+	URL    string // as in [Git]
+	Commit string // 40 hexadecimal digits
 }
 
 // Choice is some of a family's members, or the word "all".
@@ -138,36 +152,43 @@ func (c *Choice) UnmarshalText(text []byte) error {
 
 // Extra is a further variant of a recipe, that defines make of the same spec.
 type Extra struct {
-	Name    string            `yaml:"name,required"` // ends the variant's name: gnu12-pmix
-	Defines map[string]string `yaml:"defines,required"`
+	Name    string            `yaml:"name,required"`    // ends the variant's name: gnu12-pmix
+	Defines map[string]string `yaml:"defines,required"` // macros for rpmspec and rpmbuild
 
-	// Families replaces the recipe's own where it is given: {} stands for none.
-	Families map[string]Choice `yaml:"families"`
+	// The families that multiply this variant; {} stands for none.
+	Families map[string]Choice `yaml:"families" default:"the recipe's"`
 }
 
-// Patch is a file that a spec applies: one of SOURCES/, or the change that a
-// commit of the upstream repository made.
+// Patch is a file that a spec applies: one of SOURCES/ or of the sources, or the
+// change that a commit of the upstream repository made, as git format-patch
+// would write it.
 type Patch struct {
 	File   string `yaml:"file,required"` // its name in _sourcedir, as the spec has it
-	URL    string `yaml:"url"`           // of the repository
-	Commit string `yaml:"commit"`        // 40 hexadecimal digits
+	URL    string `yaml:"url"`           // the repository to take a commit from: https, http, ssh or git address, or a folder of this machine
+	Commit string `yaml:"commit"`        // the commit, 40 hexadecimal digits; neither a merge nor a root
+}
+
+// UnmarshalText accepts a file's name alone.
+func (p *Patch) UnmarshalText(text []byte) error {
+	p.File = string(text)
+	return nil
 }
 
 // Exclusion says where a recipe, one of its variants or a family member is not
 // built. An empty field stands for all.
 type Exclusion struct {
-	Target   string            `yaml:"target"`
-	Arch     string            `yaml:"arch"`
-	Families map[string]string `yaml:"families"` // kind → member
-	Variant  string            `yaml:"variant"`  // the name of an extra one
-	Reason   string            `yaml:"reason,required"`
+	Target   string            `yaml:"target" default:"all"`   // a target's name
+	Arch     string            `yaml:"arch" default:"all"`     // rpm's name of an architecture
+	Families map[string]string `yaml:"families" default:"all"` // members by family
+	Variant  string            `yaml:"variant" default:"all"`  // the name of one of the recipe's variants
+	Reason   string            `yaml:"reason,required"`        // why, as plans and reports tell it
 }
 
 // Requirement is what a meta-package requires, everywhere or on conditions.
 type Requirement struct {
-	Package string    `yaml:"package,required"` // may name {family}
-	Only    Condition `yaml:"only"`             // nowhere else
-	Except  Condition `yaml:"except"`           // not there
+	Package string    `yaml:"package,required"` // a package's name; may have {compiler} or another of the recipe's families
+	Only    Condition `yaml:"only"`             // it is required where this holds and nowhere else
+	Except  Condition `yaml:"except"`           // it is not required where this holds
 }
 
 // UnmarshalText accepts a package alone.
@@ -178,9 +199,9 @@ func (r *Requirement) UnmarshalText(text []byte) error {
 
 // Condition chooses variants and cells: those that each given field names.
 type Condition struct {
-	Targets       []string          `yaml:"targets"`
-	Architectures []string          `yaml:"architectures"`
-	Families      map[string]Choice `yaml:"families"`
+	Targets       []string          `yaml:"targets" default:"all"`       // targets' names
+	Architectures []string          `yaml:"architectures" default:"all"` // rpm's names of architectures
+	Families      map[string]Choice `yaml:"families" default:"all"`      // members by family
 }
 
 // Empty says whether a condition chooses nothing in particular.
@@ -202,18 +223,18 @@ func (c Condition) holds(target, arch string, picks []Pick) bool {
 	return true
 }
 
-// holds says whether the requirement counts for a variant in a cell.
-func (r Requirement) holds(target, arch string, picks []Pick) bool {
+// Holds says whether the requirement counts for a variant in a cell.
+func (r Requirement) Holds(target, arch string, picks []Pick) bool {
 	return r.Only.holds(target, arch, picks) && (r.Except.Empty() || !r.Except.holds(target, arch, picks))
 }
 
 // Needs is what one build takes, natively.
 type Needs struct {
-	Memory Size     `yaml:"memory"`
-	Disk   Size     `yaml:"disk"`
-	Cores  int      `yaml:"cores"` // how many it can make use of; 0: all it is given
-	Time   Duration `yaml:"time"`  // after this a build is hung, not slow
-	Takes  Duration `yaml:"takes"` // how long it is expected to take, for the plan's estimates
+	Memory Size     `yaml:"memory"`                              // how much memory at most
+	Disk   Size     `yaml:"disk"`                                // how much space the build's files take
+	Cores  int      `yaml:"cores" default:"all that there are"`  // how many processors it can make use of
+	Time   Duration `yaml:"time" default:"2h"`                   // after this a build is held to hang
+	Takes  Duration `yaml:"takes" default:"from earlier builds"` // how long it is expected to take, for the plan's estimates; at most time
 }
 
 // Size is a number of bytes, written "512MiB" or "70GiB".
@@ -251,9 +272,9 @@ func (d *Duration) UnmarshalText(text []byte) error {
 
 // Test is a script that tries the installed packages of a recipe.
 type Test struct {
-	Script   string   `yaml:"script,required"` // path below the recipe
-	Packages []string `yaml:"packages"`        // installed beside the recipe's own; may name {family}
-	Time     Duration `yaml:"time"`            // its limit, natively
+	Script   string   `yaml:"script,required"` // its path below the recipe, in tests/
+	Packages []string `yaml:"packages"`        // what is installed beside the recipe's own packages; may have {compiler} or another of the recipe's families
+	Time     Duration `yaml:"time"`            // after this it is held to hang, natively
 }
 
 // UnmarshalText accepts a script's path alone.

@@ -160,7 +160,7 @@ func TestMetaSpec(t *testing.T) {
 		Summary:  "Libraries, 100% of them",
 		Families: map[string]recipes.Choice{"compiler": {"gnu12"}}, Fixed: []recipes.Pick{{Family: "compiler", Member: "gnu12"}},
 		Description: "All libraries\nthat are built with GNU 12.\n",
-		Requires: requirements("{compiler}-compilers-ohpc", "lmod-ohpc"),
+		Requires:    requirements("{compiler}-compilers-ohpc", "lmod-ohpc"),
 	}
 	variants, _ := c.Expand(r, c.Targets[0], "x86_64")
 	got := c.MetaSpec(variants[0])

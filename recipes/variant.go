@@ -54,7 +54,7 @@ func (v Variant) Member(family string) string {
 func (v Variant) Requires() []string {
 	var packages []string
 	for _, r := range v.Recipe.Requires {
-		if r.holds(v.Target, v.Arch, v.Picks) {
+		if r.Holds(v.Target, v.Arch, v.Picks) {
 			packages = append(packages, Fill(r.Package, v.Picks))
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 
 	"github.com/ohpc-build/ohpc-build/internal/store"
+	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/recipes/source"
 )
 
@@ -47,7 +48,7 @@ func Open(ctx context.Context, cache, address string, opts ...Option) (*Reposito
 		opt(&o)
 	}
 	r := &Repository{address: redacted(address)}
-	remote, err := source.IsRemote(address)
+	remote, err := recipes.IsRemote(address)
 	switch {
 	case err != nil:
 	case remote:

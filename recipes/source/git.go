@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"path"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"github.com/ohpc-build/ohpc-build/recipes"
+	"github.com/ohpc-build/ohpc-build/recipes/source/patch"
 	"github.com/ohpc-build/ohpc-build/recipes/source/tarball"
 )
 
@@ -26,15 +26,11 @@ const maxTree = 1_000_000
 // archiveCommit writes the tree of a commit as git archive would: the commit's
 // time on every file, submodules as empty folders.
 func (f *Fetcher) archiveCommit(ctx context.Context, g recipes.Git, w io.Writer) error {
-	repository, done, err := f.openRepository(ctx, g)
+	commit, done, err := f.openCommit(ctx, recipes.Commit{URL: g.URL, Commit: g.Commit}, 1)
 	if err != nil {
 		return err
 	}
 	defer done()
-	commit, err := repository.CommitObject(plumbing.NewHash(g.Commit))
-	if err != nil {
-		return fmt.Errorf("reading commit %s: %w", g.Commit, err)
-	}
 	tree, err := commit.Tree()
 	if err != nil {
 		return fmt.Errorf("reading the tree of commit %s: %w", g.Commit, err)
@@ -106,15 +102,42 @@ func archiveBlob(t *tarball.Writer, tree *object.Tree, e object.TreeEntry, name 
 	return t.File(name, e.Mode == filemode.Executable, file.Size, r)
 }
 
-// openRepository makes a commit available, from a local repository as it is, and
-// from a remote one by fetching that commit into a temporary folder.
-func (f *Fetcher) openRepository(ctx context.Context, g recipes.Git) (*git.Repository, func(), error) {
-	remote, err := IsRemote(g.URL)
+// writePatch writes what a commit changed.
+func (f *Fetcher) writePatch(ctx context.Context, c recipes.Commit, w io.Writer) error {
+	commit, done, err := f.openCommit(ctx, c, 2)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := patch.Write(ctx, w, commit); err != nil {
+		return fmt.Errorf("commit %s: %w", c.Commit, err)
+	}
+	return nil
+}
+
+// openCommit makes a commit available, from a local repository as it is, and
+// from a remote one by fetching it into a temporary folder, with as many
+// generations of its history as depth says.
+func (f *Fetcher) openCommit(ctx context.Context, c recipes.Commit, depth int) (*object.Commit, func(), error) {
+	repository, done, err := f.openRepository(ctx, c, depth)
+	if err != nil {
+		return nil, nil, err
+	}
+	commit, err := repository.CommitObject(plumbing.NewHash(c.Commit))
+	if err != nil {
+		done()
+		return nil, nil, fmt.Errorf("reading commit %s: %w", c.Commit, err)
+	}
+	return commit, done, nil
+}
+
+func (f *Fetcher) openRepository(ctx context.Context, c recipes.Commit, depth int) (*git.Repository, func(), error) {
+	remote, err := recipes.IsRemote(c.URL)
 	if err != nil {
 		return nil, nil, err
 	}
 	if !remote {
-		root, err := OpenLocal(f.options.local, g.URL)
+		root, err := OpenLocal(f.options.local, c.URL)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -130,7 +153,7 @@ func (f *Fetcher) openRepository(ctx context.Context, g recipes.Git) (*git.Repos
 		return nil, nil, err
 	}
 	done := func() { os.RemoveAll(tmp) }
-	repository, err := fetchCommit(ctx, tmp, g)
+	repository, err := fetchCommit(ctx, tmp, c, depth)
 	if err != nil {
 		done()
 		return nil, nil, err
@@ -138,19 +161,19 @@ func (f *Fetcher) openRepository(ctx context.Context, g recipes.Git) (*git.Repos
 	return repository, done, nil
 }
 
-func fetchCommit(ctx context.Context, dir string, g recipes.Git) (*git.Repository, error) {
+func fetchCommit(ctx context.Context, dir string, c recipes.Commit, depth int) (*git.Repository, error) {
 	repository, err := git.PlainInit(dir, true)
 	if err != nil {
 		return nil, fmt.Errorf("making a repository to fetch into: %w", err)
 	}
-	remote, err := repository.CreateRemote(&config.RemoteConfig{Name: "origin", URLs: []string{g.URL}})
+	remote, err := repository.CreateRemote(&config.RemoteConfig{Name: "origin", URLs: []string{c.URL}})
 	if err != nil {
 		return nil, err
 	}
 	// Most servers give a single commit when they are asked for it by its hash;
 	// of the others everything has to be fetched.
-	one := config.RefSpec(g.Commit + ":refs/heads/wanted")
-	err = remote.FetchContext(ctx, &git.FetchOptions{RefSpecs: []config.RefSpec{one}, Depth: 1, Tags: git.NoTags})
+	one := config.RefSpec(c.Commit + ":refs/heads/wanted")
+	err = remote.FetchContext(ctx, &git.FetchOptions{RefSpecs: []config.RefSpec{one}, Depth: depth, Tags: git.NoTags})
 	if err == nil || ctx.Err() != nil {
 		return repository, ctx.Err()
 	}
@@ -160,20 +183,4 @@ func fetchCommit(ctx context.Context, dir string, g recipes.Git) (*git.Repositor
 		return nil, errors.Join(fmt.Errorf("fetching the commit: %w", single), fmt.Errorf("fetching everything: %w", err))
 	}
 	return repository, nil
-}
-
-// IsRemote tells addresses of git repositories from paths, and refuses what is
-// neither: a git URL can also name a program.
-func IsRemote(address string) (bool, error) {
-	u, err := url.Parse(address)
-	switch {
-	case err != nil:
-		return false, fmt.Errorf("%q is not an address: %w", address, err)
-	case u.Scheme == "":
-		return false, nil
-	case u.Scheme == "https" || u.Scheme == "http" || u.Scheme == "ssh" || u.Scheme == "git":
-		return true, nil
-	default:
-		return false, fmt.Errorf("%s: is not a kind of git address that is fetched from (https, http, ssh, git)", u.Scheme)
-	}
 }

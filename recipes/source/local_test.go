@@ -254,3 +254,62 @@ func gitExecPath(t *testing.T) string {
 	require.NoError(t, err)
 	return string(out[:len(out)-1])
 }
+
+// What a commit changed is fetched with its parent, made once, and then known.
+func TestCommit(t *testing.T) {
+	dir, first := repository(t)
+	second := headOf(t, dir)
+	s := recipes.Source{File: "fix.patch", Commit: &recipes.Commit{URL: dir, Commit: second}}
+	f, st := newFetcher(t, source.WithLocal(filepath.Dir(dir)))
+	want, err := f.Fetch(t.Context(), s, nil)
+	require.NoError(t, err)
+	text, err := io.ReadAll(open(t, st, want))
+	require.NoError(t, err)
+	require.Contains(t, string(text), "From "+second+" Mon Sep 17 00:00:00 2001\nFrom: a <a@example.org>\nDate: Tue, 29 Aug 2017 10:00:00 +0200\nSubject: [PATCH] a commit\n\n---\n\ndiff --git a/README b/README\n")
+	require.Contains(t, string(text), "\n-read me\n+the next version\n")
+
+	s.Commit.Commit = first
+	_, err = f.Fetch(t.Context(), s, nil)
+	require.ErrorContains(t, err, "commit "+first+": it is the first commit of its history")
+
+	backend := filepath.Join(gitExecPath(t), "git-http-backend")
+	for name, single := range map[string]string{"single commits": "true", "branches only": "false"} {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, exec.CommandContext(t.Context(), "git", "-C", dir, "config", "uploadpack.allowReachableSHA1InWant", single).Run())
+			web := httptest.NewServer(&cgi.Handler{
+				Path: backend,
+				Env: []string{
+					"GIT_PROJECT_ROOT=" + dir, "GIT_HTTP_EXPORT_ALL=1",
+					"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*",
+				},
+			})
+			f, st := newFetcher(t)
+			s := recipes.Source{File: "fix.patch", Commit: &recipes.Commit{URL: web.URL + "/.git", Commit: second}}
+			d, err := f.Fetch(t.Context(), s, nil)
+			require.NoError(t, err)
+			require.Equal(t, want, d, "the same patch from everywhere")
+
+			web.Close()
+			d, err = f.Fetch(t.Context(), s, nil)
+			require.NoError(t, err, "it is not fetched again")
+			require.Equal(t, want, d)
+
+			// A damaged one is made again, for which there is no server now.
+			path, err := st.Path(d)
+			require.NoError(t, err)
+			require.NoError(t, os.Chmod(path, 0o644))
+			require.NoError(t, os.WriteFile(path, []byte("damaged"), 0o644))
+			_, err = f.Fetch(t.Context(), s, nil)
+			require.ErrorContains(t, err, "source fix.patch cannot be fetched")
+		})
+	}
+}
+
+func headOf(t *testing.T, dir string) string {
+	t.Helper()
+	repo, err := git.PlainOpen(dir)
+	require.NoError(t, err)
+	head, err := repo.Head()
+	require.NoError(t, err)
+	return head.Hash().String()
+}

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -60,9 +61,15 @@ func (f *Fetcher) Fetch(ctx context.Context, s recipes.Source, given Generated) 
 	case s.URL != "":
 		return f.fetchURL(ctx, s, want)
 	case s.Git != nil:
-		return f.pack(ctx, s, want, s.Git.URL, func(w io.Writer) error { return f.archiveCommit(ctx, *s.Git, w) })
+		return f.once(s, want, s.Git.URL, func() (store.Digest, error) {
+			return f.make(ctx, s, want, s.Git.URL, compressed(s.File, func(w io.Writer) error { return f.archiveCommit(ctx, *s.Git, w) }))
+		})
+	case s.Commit != nil:
+		return f.once(s, want, s.Commit.URL, func() (store.Digest, error) {
+			return f.make(ctx, s, want, s.Commit.URL, func(w io.Writer) error { return f.writePatch(ctx, *s.Commit, w) })
+		})
 	case s.Folder != nil:
-		return f.pack(ctx, s, want, s.Folder.Path, func(w io.Writer) error { return f.archiveFolder(ctx, *s.Folder, w) })
+		return f.make(ctx, s, want, s.Folder.Path, compressed(s.File, func(w io.Writer) error { return f.archiveFolder(ctx, *s.Folder, w) }))
 	case s.Generated != "":
 		data, ok := given[s.Generated]
 		if !ok {
@@ -132,8 +139,36 @@ func (f *Fetcher) keep(ctx context.Context, s recipes.Source, place string, want
 	return want, err
 }
 
-// pack keeps an archive that write makes, compressed as the source's name asks.
-func (f *Fetcher) pack(ctx context.Context, s recipes.Source, want store.Digest, place string, write func(io.Writer) error) (store.Digest, error) {
+// madeKind holds, by source, the digest of what was made of a commit. Its name
+// changes with the way that archives and patches are written.
+const madeKind = "source-made-1"
+
+// once makes what a commit of a remote repository stands for the first time, and
+// afterwards knows it: a commit never changes. A local repository is at hand, and
+// may be out of bounds the next time.
+func (f *Fetcher) once(s recipes.Source, want store.Digest, address string, anew func() (store.Digest, error)) (store.Digest, error) {
+	if remote, err := recipes.IsRemote(address); err != nil || !remote || want != "" {
+		return anew()
+	}
+	key, err := json.Marshal(s)
+	if err != nil {
+		return "", fmt.Errorf("source %s: %w", s.File, err)
+	}
+	var known store.Digest
+	if f.store.Record(madeKind, string(key), &known) == nil {
+		if _, err := f.store.Path(known); err == nil {
+			return known, nil
+		}
+	}
+	d, err := anew()
+	if err != nil {
+		return "", err
+	}
+	return d, f.store.PutRecord(madeKind, string(key), d)
+}
+
+// make keeps what write writes.
+func (f *Fetcher) make(ctx context.Context, s recipes.Source, want store.Digest, place string, write func(io.Writer) error) (store.Digest, error) {
 	failed := func(err error) (store.Digest, error) {
 		if ctx.Err() != nil {
 			return "", context.Cause(ctx)
@@ -145,19 +180,12 @@ func (f *Fetcher) pack(ctx context.Context, s recipes.Source, want store.Digest,
 		return "", err
 	}
 	defer os.RemoveAll(tmp)
-	file, err := os.CreateTemp(tmp, "archive-")
+	file, err := os.CreateTemp(tmp, "made-")
 	if err != nil {
 		return "", fmt.Errorf("source %s: %w", s.File, err)
 	}
 	defer file.Close()
-	w, err := tarball.Compress(s.File, file)
-	if err != nil {
-		return failed(err)
-	}
-	if err := write(w); err != nil {
-		return failed(err)
-	}
-	if err := w.Close(); err != nil {
+	if err := write(file); err != nil {
 		return failed(err)
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
@@ -168,6 +196,20 @@ func (f *Fetcher) pack(ctx context.Context, s recipes.Source, want store.Digest,
 		return failed(err)
 	}
 	return d, nil
+}
+
+// compressed compresses what write writes as a source's name asks.
+func compressed(name string, write func(io.Writer) error) func(io.Writer) error {
+	return func(w io.Writer) error {
+		c, err := tarball.Compress(name, w)
+		if err != nil {
+			return err
+		}
+		if err := write(c); err != nil {
+			return err
+		}
+		return c.Close()
+	}
 }
 
 // limited fails when there is more to read than was agreed on.
