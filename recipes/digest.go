@@ -14,8 +14,8 @@ func (c *Catalog) Inputs(r *Recipe) []File {
 }
 
 // Digest stands for everything of a recipe that can change what is built: its
-// spec, its files, what it fetches and what it requires. Its tests, needs and
-// exclusions are not among them.
+// spec, its files, what it fetches, its patches, what it requires, and the macros
+// that it gives a spec itself. Its tests, needs and exclusions are not among them.
 func (c *Catalog) Digest(r *Recipe) (store.Digest, error) {
 	files := map[string]store.Digest{}
 	for _, f := range c.Inputs(r) {
@@ -28,8 +28,12 @@ func (c *Catalog) Digest(r *Recipe) (store.Digest, error) {
 		Files                      map[string]store.Digest
 		Fetched                    []Source
 		Requires                   []Requirement
+		Variants                   []Extra
+		Pin                        map[string]string
 		Noarch                     bool
-	}{r.Name, r.Summary, r.Description, r.Kind, r.Spec.Digest, files, r.Fetched, r.Requires, r.Noarch != ""})
+	}{
+		r.Name, r.Summary, r.Description, r.Kind, r.Spec.Digest, files, r.Fetched, r.Requires, r.Variants, pinDefines(r.Pin), r.Noarch != "",
+	})
 	if err != nil {
 		return "", fmt.Errorf("digest of recipe %s: %w", r.Name, err)
 	}

@@ -25,6 +25,9 @@ func (c *Catalog) MetaSpec(v Variant) string {
 	tag("URL", c.URL)
 	if r.Noarch != "" {
 		tag("BuildArch", "noarch")
+	} else {
+		// Some distributions fail where there is nothing to debug.
+		b.WriteString("%global debug_package %{nil}\n")
 	}
 	for _, requirement := range v.Requires() {
 		tag("Requires", requirement)

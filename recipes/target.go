@@ -1,6 +1,14 @@
 package recipes
 
-import "slices"
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/ohpc-build/ohpc-build/recipes/strict"
+)
 
 // Target is a distribution to build for.
 type Target struct {
@@ -15,6 +23,16 @@ type Target struct {
 
 	// Macros that are given to rpmspec and rpmbuild for every job.
 	Defines map[string]string `yaml:"defines"`
+
+	// The target whose image reads the specs when this one's own is not at hand.
+	// Empty: no other.
+	Evaluate string `yaml:"evaluate"`
+
+	// What the distribution's own rpm configuration defines, for when another
+	// target's image reads the specs. In its own image the macros are there, and do
+	// what is only hinted at here: they are never given to rpmbuild. A name may have
+	// options after it as in a macro file: systemd_post().
+	Macros map[string]string `yaml:"macros"`
 
 	// For the packages that recipes require of the target under their usual RPM
 	// names, the packages that the target has instead. Only for targets that are
@@ -65,4 +83,100 @@ func (t *Target) RequiredChecks(arch string) []string {
 		}
 	}
 	return names
+}
+
+// MacroDefines are the target's macros as rpm's command line takes them, by name.
+// Whoever has an image of another target read a spec gives them before all other
+// defines.
+func (t *Target) MacroDefines() []Define {
+	defines := make([]Define, 0, len(t.Macros))
+	for _, name := range slices.Sorted(maps.Keys(t.Macros)) {
+		value := t.Macros[name]
+		if strings.Contains(value, "\n") {
+			value = "{" + value + "}" // or rpm would stop at the end of the line
+		}
+		defines = append(defines, Define{name, value})
+	}
+	return defines
+}
+
+var (
+	namePattern  = regexp.MustCompile(NamePattern)
+	archPattern  = regexp.MustCompile(ArchPattern)
+	macroPattern = regexp.MustCompile(MacroPattern)
+	// A macro's options are those of getopt, in parentheses; rpm: macro.c.
+	optionsPattern = regexp.MustCompile(`\([A-Za-z0-9:-]*\)$`)
+)
+
+// Check reports all that is wrong with a target by itself: the key it is in, what
+// to do about it or nothing, and the message.
+func (t *Target) Check(report func(key, hint, format string, args ...any)) {
+	if !namePattern.MatchString(t.Name) {
+		report("name", "letters, digits and + . _ -", "%q cannot name a target", t.Name)
+	}
+	if len(t.Architectures) == 0 {
+		report("architectures", "", "a target needs at least one architecture")
+		return
+	}
+	for i, a := range t.Architectures {
+		if !archPattern.MatchString(a) || a == "noarch" || a == "src" {
+			report(fmt.Sprintf("architectures[%d]", i), "rpm's names, such as x86_64 and aarch64", "%q is not an architecture", a)
+		}
+	}
+	if (t.Image.Reference == "") == (t.Image.Bootstrap == nil) {
+		report("image", "", "an image has either a reference or a bootstrap")
+	}
+	for i, c := range t.Checks {
+		for j, a := range c.Architectures {
+			if !slices.Contains(t.Architectures, a) {
+				report(fmt.Sprintf("checks[%d].architectures[%d]", i, j), strict.DidYouMean(a, t.Architectures), "the target has no architecture %q", a)
+			}
+		}
+	}
+	if t.Evaluate == t.Name {
+		report("evaluate", "leave it out, or name another target", "its own image is the one that is not at hand")
+	}
+	t.checkMacros(report)
+}
+
+func (t *Target) checkMacros(report func(key, hint, format string, args ...any)) {
+	for _, name := range slices.Sorted(maps.Keys(t.Defines)) {
+		at := "defines." + name
+		if !macroPattern.MatchString(name) {
+			report(at, "letters, digits and _, at least three", "%q is not the name of a macro", name)
+		}
+		if strings.ContainsAny(t.Defines[name], "\n\x00") {
+			report(at, "", "the value of a macro must be a single line")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.Macros)) {
+		at, value := "macros."+name, t.Macros[name]
+		if !macroPattern.MatchString(optionsPattern.ReplaceAllString(name, "")) {
+			report(at, "a name such as systemd_requires, or with options: systemd_post()", "%q is not the name of a macro", name)
+		}
+		if strings.ContainsRune(value, 0) {
+			report(at, "", "the value of a macro holds a zero byte")
+		}
+		if !balanced(value) {
+			report(at, "", "the braces in the value of a macro must be in pairs")
+		}
+	}
+}
+
+// balanced says whether each brace has its partner; rpm: macro.c, matchchar().
+func balanced(value string) bool {
+	depth := 0
+	for i := 0; i < len(value); i++ {
+		switch value[i] {
+		case '\\':
+			i++
+		case '{':
+			depth++
+		case '}':
+			if depth--; depth < 0 {
+				return false
+			}
+		}
+	}
+	return depth == 0
 }

@@ -166,7 +166,7 @@ func TestProblems(t *testing.T) {
 		"no member":           {probe, "compiler: all", "compiler: []", probe + ":14:3: no member is chosen (leave the family out, or choose all)"},
 		"word for members":    {probe, "compiler: all", "compiler: gnu12", probe + `:14:13: families.compiler: must be a list of members, or all; not "gnu12"`},
 		"unknown target":      {probe, "target: EL_9", "target: EL9", probe + `:16:14: there is no target "EL9" (did you mean "EL_9"?)`},
-		"unknown arch":        {probe, "arch: aarch64", "arch: arm64", probe + `:16:26: no target has the architecture "arm64"`},
+		"unknown arch":        {probe, "arch: aarch64", "arch: arm64", probe + `:16:26: target EL_9 has no architecture "arm64"`},
 		"no reason":           {probe, ", reason: does not compile", "", probe + `:16:6: "reason" is missing in exclude[0]`},
 		"bad memory":          {probe, "2GiB", "2 gigs", probe + `:17:17: needs.memory: must be a whole number with a unit, such as 512MiB or 4GiB, not "2 gigs"`},
 		"bad time":            {probe, "90m}", "-90m}", probe + `:17:53: needs.time: must be a length of time, such as 90m or 6h, not "-90m"`},

@@ -1,7 +1,6 @@
 package load
 
 import (
-	"encoding/hex"
 	"fmt"
 	"path"
 	"strings"
@@ -22,6 +21,10 @@ func (l *loader) checkPins() {
 			l.failIn(p, key, "", "%v", err)
 			continue
 		}
+		if _, err := recipes.IsRemote(p.URL); err != nil {
+			l.failIn(p, "url", "", "%v", err)
+			continue
+		}
 		if l.unlocked {
 			continue
 		}
@@ -39,7 +42,7 @@ func (l *loader) checkPins() {
 func checkLock(p *recipes.Pin) (key string, err error) {
 	lock := p.Lock
 	switch {
-	case !isCommit(lock.Commit):
+	case !fullCommit.MatchString(lock.Commit):
 		return "commit", fmt.Errorf("%q is not a full commit: 40 lower-case hexadecimal digits", lock.Commit)
 	case lock.Total < 1:
 		return "total", fmt.Errorf("a history of %d commits is none", lock.Total)
@@ -76,8 +79,8 @@ func (l *loader) checkGit(r *recipes.Recipe, at string, g *recipes.Git) {
 		l.failIn(r, at, "or a pin", "\"url\" is missing in %s", at)
 	case g.Commit == "":
 		l.failIn(r, at, "or a pin in place of url", "\"commit\" is missing in %s", at)
-	case !isCommit(g.Commit):
-		l.failIn(r, at+".commit", "branches and tags move", "%q is not a full commit: 40 lower-case hexadecimal digits", g.Commit)
+	default:
+		l.checkCommit(r, at, g.URL, g.Commit)
 	}
 }
 
@@ -119,9 +122,4 @@ func Pin(file string, data []byte) (*recipes.Pin, error) {
 		return nil, strict.Problems{doc.Problem(key, "", "%v", err)}
 	}
 	return p, nil
-}
-
-func isCommit(s string) bool {
-	b, err := hex.DecodeString(s)
-	return err == nil && len(b) == 20 && strings.ToLower(s) == s
 }
