@@ -1,0 +1,301 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ohpc-build/ohpc-build/recipes"
+	"github.com/ohpc-build/ohpc-build/recipes/strict"
+	"github.com/ohpc-build/ohpc-build/repo/rpm"
+)
+
+// checkRequirements finds what nothing provides, where that is certain.
+func checkRequirements(l *linter) {
+	c := &requirementChecker{l: l, verdicts: map[string]verdict{}, hints: map[string]string{}}
+	for _, s := range l.specs {
+		for _, e := range s.evaluated {
+			if e.Result == nil {
+				continue
+			}
+			for _, d := range e.Result.Source.Requires {
+				c.check(s, e, d, need{tags: []string{"BuildRequires", "BuildPreReq"}, verb: "needed to build this", severity: Error})
+			}
+			for _, p := range e.Result.Packages {
+				for _, d := range p.Requires {
+					c.check(s, e, d, need{p.Name, []string{"Requires", "PreReq"}, "required", Error})
+				}
+				for _, d := range p.Recommends {
+					c.check(s, e, d, need{p.Name, []string{"Recommends"}, "recommended", Warning})
+				}
+			}
+		}
+	}
+}
+
+// need is who wants something and how much.
+type need struct {
+	pkg      string // empty for the build
+	tags     []string
+	verb     string
+	severity Severity
+}
+
+type requirementChecker struct {
+	l        *linter
+	verdicts map[string]verdict // by cell and requirement
+	hints    map[string]string  // by cell and name
+}
+
+// verdict is what is known of a requirement.
+type verdict struct {
+	state   state
+	missing rpm.Dependency // with what rpm would not be content
+	why     string
+}
+
+type state int
+
+const (
+	unsure state = iota // someone else may provide it
+	met
+	missing
+)
+
+func (c *requirementChecker) check(s *specFile, e *Evaluated, d rpm.Dependency, n need) {
+	w := c.l.world(e.Variant.Target, e.Variant.Arch)
+	key := w.target + "/" + w.arch + " " + d.String()
+	v, known := c.verdicts[key]
+	if !known {
+		v = c.judge(w, e, d)
+		c.verdicts[key] = v
+	}
+	if v.state != missing {
+		return
+	}
+	var packages []string
+	if n.pkg != "" {
+		packages = []string{n.pkg}
+	}
+	message := fmt.Sprintf("%s is %s, and %s", v.missing, n.verb, v.why)
+	if d.Rich() {
+		message += fmt.Sprintf(" (of %s)", d)
+	}
+	at := s.findWord(v.missing.Name, e.Variant, n.tags...)
+	c.l.findings.add(at.finding(ruleRequirement, n.severity, message, c.hint(w, v.missing), packages...), e)
+}
+
+// judge decides a requirement, which may be an expression.
+func (c *requirementChecker) judge(w *world, e *Evaluated, d rpm.Dependency) verdict {
+	if !d.Rich() {
+		return c.leaf(w, e, d)
+	}
+	p := expression{rest: d.Name, leaf: func(d rpm.Dependency) verdict { return c.leaf(w, e, d) }}
+	return p.group(0)
+}
+
+func (c *requirementChecker) leaf(w *world, e *Evaluated, d rpm.Dependency) verdict {
+	if len(w.providers(d)) > 0 || strings.HasPrefix(d.Name, "rpmlib(") || strings.HasPrefix(d.Name, "config(") || d.Name == "" {
+		return verdict{state: met}
+	}
+	if unexpanded(d.Name) {
+		return verdict{} // another rule's
+	}
+	if ours(d.Name, e.Variant) {
+		if w.hidden(d.Name, c.others(w)) {
+			return verdict{}
+		}
+		if there := w.provided[d.Name]; len(there) > 0 {
+			return verdict{missing, d, "what there is has the version " + strings.Join(versions(there), " or ")}
+		}
+		return verdict{missing, d, "no recipe makes it for this target and architecture"}
+	}
+	if c.l.in.Base == nil {
+		return verdict{}
+	}
+	provided, known := c.l.in.Base.Provides(w.target, w.arch, d)
+	switch {
+	case provided:
+		return verdict{state: met}
+	case !known || w.hidden(d.Name, nil):
+		return verdict{}
+	}
+	return verdict{missing, d, "neither the target nor a recipe provides it"}
+}
+
+func versions(list []provided) []string {
+	var all []string
+	for _, p := range list {
+		version := p.Version
+		if version == "" {
+			version = "(none)"
+		}
+		if !slices.Contains(all, version) && len(all) < 3 {
+			all = append(all, version)
+		}
+	}
+	return all
+}
+
+// ours says whether only a recipe can provide what a package of that name is.
+func ours(name string, v recipes.Variant) bool {
+	if strings.ContainsAny(name, "/() ") {
+		return false
+	}
+	d := delimiter(v)
+	return strings.HasSuffix(name, d) || strings.Contains(name, d+"-") || strings.HasPrefix(name, strings.TrimPrefix(d, "-")+"-")
+}
+
+// delimiter is what the names of a variant's packages end with.
+func delimiter(v recipes.Variant) string {
+	for _, d := range v.Defines {
+		if d.Name == "PROJ_DELIM" && strings.Trim(d.Value, "-") != "" {
+			return d.Value
+		}
+	}
+	return "-ohpc"
+}
+
+func (c *requirementChecker) others(w *world) []*world {
+	var list []*world
+	for _, key := range sortedKeys(c.l.worlds) {
+		if other := c.l.worlds[key]; other != w {
+			list = append(list, other)
+		}
+	}
+	return list
+}
+
+// hint tells where there is such a package, or the name that was probably meant.
+func (c *requirementChecker) hint(w *world, d rpm.Dependency) string {
+	key := w.target + "/" + w.arch + " " + d.Name
+	if hint, known := c.hints[key]; known {
+		return hint
+	}
+	hint := ""
+	if len(w.provided[d.Name]) == 0 {
+		var cells []string
+		for _, other := range c.others(w) {
+			if len(other.provided[d.Name]) > 0 {
+				cells = append(cells, other.target+"/"+other.arch)
+			}
+		}
+		if len(cells) > 0 {
+			hint = fmt.Sprintf("it is made for %s only: require it there only, as with %%ifarch, or do not build this here", short(cells, 4))
+		} else {
+			hint = strict.DidYouMean(d.Name, sortedKeys(w.names))
+		}
+	}
+	c.hints[key] = hint
+	return hint
+}
+
+// expression reads a rich dependency and decides as much of it as is certain
+// without knowing what will be installed beside it.
+type expression struct {
+	rest string
+	leaf func(rpm.Dependency) verdict
+}
+
+// maxExpression bounds groups in groups.
+const maxExpression = 32
+
+// group reads from an opening parenthesis to the one that closes it.
+func (p *expression) group(depth int) verdict {
+	if depth > maxExpression || !strings.HasPrefix(p.rest, "(") {
+		p.rest = ""
+		return verdict{}
+	}
+	p.rest = p.rest[1:]
+	var operands []verdict
+	operators := map[string]bool{}
+	for {
+		p.rest = strings.TrimLeft(p.rest, " \t")
+		switch {
+		case p.rest == "":
+			return verdict{} // never closed
+		case p.rest[0] == ')':
+			p.rest = p.rest[1:]
+			return combine(operands, operators)
+		case p.rest[0] == '(':
+			operands = append(operands, p.group(depth+1))
+		default:
+			word := p.word()
+			if richOperators[word] {
+				operators[word] = true
+				continue
+			}
+			operands = append(operands, p.leaf(p.dependency(word)))
+		}
+	}
+}
+
+var richOperators = map[string]bool{"and": true, "or": true, "with": true, "if": true, "unless": true, "else": true, "without": true}
+
+// word reads up to a space, or to a parenthesis that closes none of the word's.
+func (p *expression) word() string {
+	level, i := 0, 0
+	for ; i < len(p.rest); i++ {
+		switch p.rest[i] {
+		case '(':
+			level++
+		case ')':
+			level--
+		}
+		if level < 0 || p.rest[i] == ' ' || p.rest[i] == '\t' {
+			break
+		}
+	}
+	word := p.rest[:i]
+	p.rest = p.rest[i:]
+	return word
+}
+
+// dependency reads what follows a name: nothing, or a comparison.
+func (p *expression) dependency(name string) rpm.Dependency {
+	d := rpm.Dependency{Name: name}
+	before := p.rest
+	p.rest = strings.TrimLeft(p.rest, " \t")
+	operator := p.rest[:len(p.rest)-len(strings.TrimLeft(p.rest, "<=>"))]
+	if operator == "" {
+		p.rest = before
+		return d
+	}
+	p.rest = strings.TrimLeft(p.rest[len(operator):], " \t")
+	for _, c := range operator {
+		d.Flags |= map[rune]rpm.Sense{'<': rpm.Less, '=': rpm.Equal, '>': rpm.Greater}[c]
+	}
+	d.Version = p.word()
+	return d
+}
+
+func combine(operands []verdict, operators map[string]bool) verdict {
+	var certain bool
+	switch {
+	case len(operands) == 0:
+		return verdict{}
+	case len(operators) == 0:
+		return operands[0]
+	case len(operators) > 1:
+		return verdict{}
+	case operators["or"]:
+		for _, v := range operands {
+			if v.state != missing {
+				return verdict{state: v.state}
+			}
+		}
+		return operands[0]
+	case operators["and"], operators["with"]:
+		certain = true
+		for _, v := range operands {
+			if v.state == missing {
+				return v
+			}
+			certain = certain && v.state == met
+		}
+	}
+	if certain {
+		return verdict{state: met}
+	}
+	return verdict{}
+}
