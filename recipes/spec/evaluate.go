@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -98,7 +99,7 @@ func New(st *store.Store, runner Runner, image Image) *Evaluator {
 
 // format is part of every answer's key and grows when answers change their form
 // or the way they are obtained.
-const format = 1
+const format = 2
 
 // recordKind is where answers are kept in the store.
 const recordKind = "spec"
@@ -107,24 +108,56 @@ const recordKind = "spec"
 // lost when one of them brings it down.
 const perContainer = 64
 
-// Evaluate answers queries, in their order. The error is for what kept rpmspec
-// from being asked; what is wrong with a spec is in its answer.
-func (e *Evaluator) Evaluate(ctx context.Context, queries []Query) ([]Answer, error) {
-	answers := make([]Answer, len(queries))
-	var open []int
-	for i, q := range queries {
-		if err := q.check(); err != nil {
-			return nil, err
-		}
-		if a, ok := e.recall(q); ok {
-			answers[i] = a
-		} else {
+// Recall returns the answers to queries that are in the store, and the indexes
+// of those queries that have none there.
+func (e *Evaluator) Recall(queries []Query) (answers []Answer, open []int, err error) {
+	answers = make([]Answer, len(queries))
+	known := make([]bool, len(queries))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for share := range slices.Chunk(indexes(len(queries)), 64) {
+		group.Go(func() error {
+			for _, i := range share {
+				if err := queries[i].check(); err != nil {
+					return err
+				}
+				answers[i], known[i] = e.recall(queries[i])
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, nil, err
+	}
+	for i, ok := range known {
+		if !ok {
 			open = append(open, i)
 		}
 	}
+	return answers, open, nil
+}
+
+func indexes(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// Evaluate answers queries, in their order. The error is for what kept rpmspec
+// from being asked; what is wrong with a spec is in its answer.
+//
+// Only queries about one spec share a container. A hostile spec can write what it
+// likes there, and so spoil the answers of others; these are its own.
+func (e *Evaluator) Evaluate(ctx context.Context, queries []Query) ([]Answer, error) {
+	answers, open, err := e.Recall(queries)
+	if err != nil {
+		return nil, err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
-	for share := range slices.Chunk(open, batch(len(open))) {
+	for _, share := range shares(queries, open) {
 		group.Go(func() error { return e.ask(ctx, queries, share, answers) })
 	}
 	if err := group.Wait(); err != nil {
@@ -133,10 +166,28 @@ func (e *Evaluator) Evaluate(ctx context.Context, queries []Query) ([]Answer, er
 	return answers, nil
 }
 
-// batch spreads n queries over as many containers as can run side by side.
-func batch(n int) int {
+// shares divides queries among containers: those of one spec together, and where
+// there are few specs, so many that all processors have work.
+func shares(queries []Query, open []int) [][]int {
+	bySpec := map[store.Digest][]int{}
+	var order []store.Digest
+	for _, i := range open {
+		d := queries[i].Spec.Digest
+		if bySpec[d] == nil {
+			order = append(order, d)
+		}
+		bySpec[d] = append(bySpec[d], i)
+	}
 	processors := runtime.GOMAXPROCS(0)
-	return max(1, min(perContainer, (n+processors-1)/processors))
+	size := perContainer
+	if len(order) < 2*processors {
+		size = max(1, min(perContainer, (len(open)+processors-1)/processors))
+	}
+	var all [][]int
+	for _, d := range order {
+		all = slices.AppendSeq(all, slices.Chunk(bySpec[d], size))
+	}
+	return all
 }
 
 // ask answers the queries of one container and remembers the answers.
@@ -233,6 +284,10 @@ func (e *Evaluator) remember(q Query, a Answer) error {
 	return e.store.PutRecord(recordKind, key, k)
 }
 
+// macroName is a macro as --define takes it, with the options and arguments that
+// it accepts in parentheses if it is one that does.
+var macroName = regexp.MustCompile(`^[A-Za-z_]\w*(\([A-Za-z:-]*\))?$`)
+
 // check refuses names that would lead out of the folder that is made of them.
 func (q Query) check() error {
 	for _, f := range append([]File{q.Spec}, q.Sources...) {
@@ -241,7 +296,7 @@ func (q Query) check() error {
 		}
 	}
 	for _, d := range q.Defines {
-		if d.Name == "" || strings.ContainsAny(d.Name, " \t\n(%{") || strings.ContainsRune(d.Value, 0) {
+		if !macroName.MatchString(d.Name) || strings.ContainsRune(d.Value, 0) {
 			return fmt.Errorf("evaluating %s: %q is not a macro that can be defined", q.Path, d.Name)
 		}
 	}

@@ -16,7 +16,10 @@ type Result struct {
 	Source headers.Header `json:"source"`
 	// Packages are those that rpm would really write.
 	Packages []headers.Header `json:"packages"`
-	Warnings []string         `json:"warnings,omitempty"` // rpm's own words
+	// Unbuilt are the names of packages that the spec declares, but that rpm
+	// never writes, because they have no %files.
+	Unbuilt  []string `json:"unbuilt,omitempty"`
+	Warnings []string `json:"warnings,omitempty"` // rpm's own words
 }
 
 // answer makes sense of what rpmspec said.
@@ -24,7 +27,7 @@ func (e *Evaluator) answer(q Query, o *outcome) Answer {
 	if o.timeout {
 		return Answer{Err: &ParseError{File: q.Path, Messages: []string{"rpmspec did not come to an end within a minute"}}}
 	}
-	for _, out := range []output{o.packages, o.source} {
+	for _, out := range []output{o.packages, o.source, o.declared} {
 		if out.status != 0 {
 			return Answer{Err: failure(q, out.errout)}
 		}
@@ -48,7 +51,17 @@ func (e *Evaluator) answer(q Query, o *outcome) Answer {
 	if err != nil {
 		return unreadable(q, err)
 	}
-	return Answer{Result: &Result{Source: source, Packages: built, Warnings: complaints(o.packages.errout, "warning: ")}}
+	declared, err := headers.Parse(o.declared.out)
+	if err != nil {
+		return unreadable(q, err)
+	}
+	result := &Result{Source: source, Packages: built, Warnings: complaints(o.packages.errout, "warning: ")}
+	for _, d := range declared {
+		if !slices.ContainsFunc(built, func(b headers.Header) bool { return b.Name == d.Name }) {
+			result.Unbuilt = append(result.Unbuilt, d.Name)
+		}
+	}
+	return Answer{Result: result}
 }
 
 func unreadable(q Query, err error) Answer {
