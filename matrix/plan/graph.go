@@ -1,118 +1,163 @@
 package plan
 
 import (
-	"errors"
-	"fmt"
+	"cmp"
+	"maps"
 	"slices"
-	"strings"
 
-	"github.com/ohpc-build/ohpc-build/matrix/schedule"
+	"github.com/ohpc-build/ohpc-build/matrix/plan/provide"
+	"github.com/ohpc-build/ohpc-build/matrix/plan/specline"
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 )
 
-// CycleError names jobs that need each other to be built.
-type CycleError struct{ Path []string }
-
-func (e *CycleError) Error() string {
-	return fmt.Sprintf("these jobs need each other to be built: %s; take one of the BuildRequires out", strings.Join(e.Path, " → "))
+// graph finds what jobs need.
+type graph struct {
+	jobs  []*Job // by ID
+	cells map[cell]*world
+	needs [][]int // by job: positions of other jobs
+	hints *hints
+	lines *lines
 }
 
-// index finds the provider of a requirement among the jobs of one cell.
-type index struct {
-	byID map[string]*Job
-	by   map[slot][]offer
+type cell struct{ target, arch string }
+
+// world is the packages of one cell, and which job makes each.
+type world struct {
+	*provide.World
+	packages []provide.Package
 }
 
-type slot struct{ target, arch, name string }
-
-type offer struct {
-	job      *Job
-	produced *Produced
-	provides rpm.Dependency
+func newGraph(jobs []*Job, o options) *graph {
+	g := &graph{jobs: jobs, cells: map[cell]*world{}, needs: make([][]int, len(jobs)), lines: newLines(o.text)}
+	for i, j := range jobs {
+		for _, arch := range j.Architectures() {
+			at := cell{j.Target, arch}
+			w := g.cells[at]
+			if w == nil {
+				w = &world{}
+				g.cells[at] = w
+			}
+			for _, p := range j.Produces {
+				w.packages = append(w.packages, provide.Package{
+					Name: p.Name, Provides: p.Provides, Requires: p.Requires, Files: p.Files,
+					Consumer: provide.Consumer{Owner: i, Picks: j.Defines},
+				})
+			}
+		}
+	}
+	for at, w := range g.cells {
+		var base provide.Base
+		if o.base != nil {
+			base = func(req rpm.Dependency) (met, known bool) { return o.base.Provides(at.target, at.arch, req) }
+		}
+		w.World = provide.NewWorld(w.packages, base)
+	}
+	g.hints = newHints(g.cells, o.skips, o.failures)
+	return g
 }
 
-func newIndex(jobs []*Job) *index {
-	x := &index{byID: map[string]*Job{}, by: map[slot][]offer{}}
-	for _, j := range jobs {
-		x.byID[j.ID] = j
-		for i := range j.Produces {
-			p := &j.Produces[i]
-			for _, provides := range p.Provides {
-				for _, arch := range append([]string{j.Arch}, j.Shared...) {
-					s := slot{j.Target, arch, provides.Name}
-					x.by[s] = append(x.by[s], offer{j, p, provides})
+// connect fills in what the jobs need.
+func (g *graph) connect() {
+	for i, j := range g.jobs {
+		root := g.root(i)
+		w := g.cells[cell{j.Target, j.Arch}]
+		jobs := map[int]bool{}
+		for _, s := range root.Steps() {
+			jobs[w.packages[s.Package].Owner] = true
+		}
+		g.needs[i] = slices.Sorted(maps.Keys(jobs))
+		j.Needs = g.ids(g.needs[i])
+		j.Met, j.External, j.Assumed, j.Unknown = nil, nil, nil, nil
+		g.sortOut(j, root, w)
+		g.sortOutProduced(i)
+	}
+}
+
+// root is what a job's build root holds of the other jobs' packages.
+func (g *graph) root(i int) *provide.Root {
+	j := g.jobs[i]
+	return g.cells[cell{j.Target, j.Arch}].Root(provide.Consumer{Owner: i, Picks: j.Defines}, j.BuildRequires)
+}
+
+// sortOut says of each thing that a job requires to be built who meets it.
+func (g *graph) sortOut(j *Job, root *provide.Root, w *world) {
+	seen := map[string]bool{}
+	for _, req := range j.BuildRequires {
+		text := req.String()
+		if provide.Ignored(req) || seen[text] {
+			continue
+		}
+		seen[text] = true
+		judged, err := root.Judge(req)
+		for _, p := range judged.Providers {
+			met := Met{text, g.jobs[w.packages[p].Owner].ID}
+			if !slices.Contains(j.Met, met) {
+				j.Met = append(j.Met, met)
+			}
+		}
+		switch judged.Verdict {
+		case provide.External:
+			j.External = append(j.External, text)
+		case provide.Assumed:
+			j.Assumed = append(j.Assumed, text)
+		case provide.Unknown:
+			j.Unknown = append(j.Unknown, g.unknown(j, specline.BuildRequires, Unknown{Requirement: text, Arch: j.Arch}, judged.Missing, err))
+		case provide.Void, provide.Met:
+		}
+	}
+	slices.SortFunc(j.Met, func(a, b Met) int {
+		return cmp.Or(cmp.Compare(a.Requirement, b.Requirement), cmp.Compare(a.Job, b.Job))
+	})
+	slices.Sort(j.External)
+	slices.Sort(j.Assumed)
+}
+
+// sortOutProduced finds what a job's packages require to be installed.
+func (g *graph) sortOutProduced(i int) {
+	j := g.jobs[i]
+	jobs := map[int]bool{}
+	for _, arch := range j.Architectures() {
+		w := g.cells[cell{j.Target, arch}]
+		for _, p := range j.Produces {
+			seen := map[string]bool{}
+			for _, req := range p.Requires {
+				text := req.String()
+				if provide.Ignored(req) || seen[text] {
+					continue
+				}
+				seen[text] = true
+				judged, err := w.Judge(provide.Consumer{Owner: i, Picks: j.Defines}, req)
+				for _, q := range judged.Providers {
+					jobs[w.packages[q].Owner] = true
+				}
+				if judged.Verdict == provide.Unknown {
+					j.Unknown = append(j.Unknown, g.unknown(j, specline.Requires, Unknown{Requirement: text, Package: p.Name, Arch: arch}, judged.Missing, err))
 				}
 			}
 		}
 	}
-	return x
+	delete(jobs, i)
+	j.RunNeeds = g.ids(slices.Sorted(maps.Keys(jobs)))
+	slices.SortFunc(j.Unknown, func(a, b Unknown) int {
+		return cmp.Or(cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.Package, b.Package), cmp.Compare(a.Requirement, b.Requirement))
+	})
 }
 
-// provider is the job that makes what satisfies a requirement, or nil when none
-// does: then it is the target's own affair. Of several the first by ID counts.
-func (x *index) provider(target, arch string, req rpm.Dependency) *Job {
-	if o := x.offer(target, arch, req); o != nil {
-		return o.job
-	}
-	return nil
-}
-
-func (x *index) offer(target, arch string, req rpm.Dependency) *offer {
-	for i, o := range x.by[slot{target, arch, req.Name}] {
-		if req.SatisfiedBy(o.provides) {
-			return &x.by[slot{target, arch, req.Name}][i]
-		}
-	}
-	return nil
-}
-
-// needs are the jobs that make what a job's build root must hold: what it
-// requires to be built, what that requires to be installed, and so on.
-func (x *index) needs(j *Job) []string {
-	seen := map[*Produced]bool{}
-	jobs := map[string]bool{}
-	var visit func(req rpm.Dependency)
-	visit = func(req rpm.Dependency) {
-		o := x.offer(j.Target, j.Arch, req)
-		if o == nil || seen[o.produced] {
-			return
-		}
-		seen[o.produced] = true
-		jobs[o.job.ID] = true
-		for _, r := range o.produced.Requires {
-			visit(r)
-		}
-	}
-	for _, req := range j.BuildRequires {
-		visit(req)
-	}
-	ids := make([]string, 0, len(jobs))
-	for id := range jobs {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	return ids
-}
-
-// order sorts jobs so that each comes after what it needs, otherwise by ID.
-func order(jobs []*Job) ([]*Job, error) {
-	byID := make(map[string]*Job, len(jobs))
-	tasks := make([]schedule.Task, len(jobs))
-	for i, j := range jobs {
-		byID[j.ID] = j
-		tasks[i] = schedule.Task{ID: j.ID, Needs: j.Needs}
-	}
-	ids, err := schedule.Order(tasks)
-	var circle *schedule.CycleError
-	if errors.As(err, &circle) {
-		return nil, &CycleError{Path: circle.Path}
-	}
+// unknown adds to a requirement what there is instead and where it is written.
+func (g *graph) unknown(j *Job, kind specline.Kind, u Unknown, missing []rpm.Dependency, err error) Unknown {
 	if err != nil {
-		return nil, err
+		u.Hint = "it cannot be read: " + err.Error()
+	} else {
+		u.Hint = g.hints.of(cell{j.Target, u.Arch}, missing)
 	}
-	ordered := make([]*Job, len(ids))
-	for i, id := range ids {
-		ordered[i] = byID[id]
+	u.File, u.Line = g.lines.of(j, kind, u.Requirement)
+	return u
+}
+
+func (g *graph) ids(of []int) []string {
+	ids := make([]string, len(of))
+	for i, n := range of {
+		ids[i] = g.jobs[n].ID
 	}
-	return ordered, nil
+	return ids
 }

@@ -2,188 +2,82 @@ package plan
 
 import (
 	"cmp"
-	"encoding/json"
-	"fmt"
-	"io"
+	"errors"
 	"slices"
-	"strings"
-	"time"
 
-	"github.com/ohpc-build/ohpc-build/internal/store"
-	"github.com/ohpc-build/ohpc-build/repo/rpm"
+	"github.com/ohpc-build/ohpc-build/matrix/schedule"
 )
 
 // Plan is the graph of jobs in an order in which each comes after what it needs.
+// [Plan.Filter] makes a smaller one; its jobs may need some that are not in it.
 type Plan struct {
 	Jobs     []*Job    `json:"jobs"`
-	Skips    []Skip    `json:"skips,omitempty"`
-	Failures []Failure `json:"failures,omitempty"`
+	Skips    []Skip    `json:"skips"`
+	Failures []Failure `json:"failures"`
+
+	byID map[string]*Job // of Jobs; nil in a plan that New did not make
 }
 
-// Job is recipe × variant × cell.
-type Job struct {
-	ID      string       `json:"id"`
-	Recipe  string       `json:"recipe"`
-	Variant string       `json:"variant"` // "" or a choice of families, such as "gnu12"
-	Target  string       `json:"target"`
-	Arch    string       `json:"arch"`
-	Key     store.Digest `json:"key"`    // "" as long as something that it needs is to be built
-	Reason  string       `json:"reason"` // why it must run, or "reused"
-	Needs   []string     `json:"needs"`  // IDs of the jobs whose packages its build root holds
-
-	// Spec is the path of the spec, and Files are the paths of all files that the
-	// job is made of: the spec, the sources beside it, what is shared by all.
-	// Paths are relative to the tree or catalogue and have slashes.
-	Spec  string   `json:"spec,omitempty"`
-	Files []string `json:"files,omitempty"`
-
-	// Defines are the macros that the variant is made by: those of its families,
-	// and others that the recipe names.
-	Defines map[string]string `json:"defines,omitempty"`
-
-	// Takes is how long the job runs: as recorded when it last did, otherwise an
-	// estimate. Recorded tells which.
-	Takes    time.Duration `json:"-"`
-	Recorded bool          `json:"-"`
-
-	// Shared lists the architectures besides Arch for which this one job makes
-	// the packages, when they are the same for all.
-	Shared []string `json:"shared,omitempty"`
-
-	Produces      []Produced       `json:"-"`
-	BuildRequires []rpm.Dependency `json:"-"`
-	Inputs        Parts            `json:"-"` // everything but the dependencies
-}
-
-// Produced is one package that a job's spec says it makes.
-type Produced struct {
-	Name     string
-	Provides []rpm.Dependency
-	Requires []rpm.Dependency
-}
-
-// Skip is a job that there is not to be, with the reason.
-type Skip struct {
-	Recipe  string `json:"recipe"`
-	Variant string `json:"variant"`
-	Target  string `json:"target"`
-	Arch    string `json:"arch"`
-	Reason  string `json:"reason"`
-}
-
-// Failure is a job that there should be, but whose spec rpm cannot read.
-type Failure struct {
-	ID       string   `json:"id"`
-	Recipe   string   `json:"recipe"`
-	Variant  string   `json:"variant"`
-	Target   string   `json:"target"`
-	Arch     string   `json:"arch"`
-	File     string   `json:"file,omitempty"` // where the mistake is, if that is known
-	Line     int      `json:"line,omitempty"`
-	Messages []string `json:"messages"`
-}
-
-// ID is the name of a job: stable from run to run.
-func ID(recipe, variant, target, arch string) string {
-	if variant != "" {
-		recipe += "@" + variant
+// New finds what each job needs and puts the jobs in order. The error is one or
+// several of *[CycleError], or of *[ConflictError].
+func New(jobs []*Job, opts ...Option) (*Plan, error) {
+	var o options
+	for _, opt := range opts {
+		opt(&o)
 	}
-	return recipe + "/" + target + "/" + arch
-}
-
-// Serves says whether the job makes packages for the cell.
-func (j *Job) Serves(target, arch string) bool {
-	return j.Target == target && (j.Arch == arch || slices.Contains(j.Shared, arch))
-}
-
-// New finds what each job needs and puts the jobs in order. The error is a
-// *CycleError or a *ConflictError.
-func New(jobs []*Job) (*Plan, error) {
 	slices.SortFunc(jobs, func(a, b *Job) int { return cmp.Compare(a.ID, b.ID) })
-	if err := conflict(jobs); err != nil {
+	if err := conflicts(jobs); err != nil {
 		return nil, err
 	}
-	x := newIndex(jobs)
-	for _, j := range jobs {
-		j.Needs = x.needs(j)
+	g := newGraph(jobs, o)
+	g.connect()
+	if err := g.cycles(); err != nil {
+		return nil, err
 	}
 	ordered, err := order(jobs)
 	if err != nil {
 		return nil, err
 	}
-	return &Plan{Jobs: ordered}, nil
+	return newPlan(ordered, o.skips, o.failures), nil
 }
 
-// ConflictError says that two jobs of one cell make a package of one name.
-type ConflictError struct {
-	Package string
-	Jobs    [2]string
-}
-
-func (e *ConflictError) Error() string {
-	return fmt.Sprintf("%s and %s both make the package %s: rename one, or exclude one of them from the target", e.Jobs[0], e.Jobs[1], e.Package)
-}
-
-func conflict(jobs []*Job) error {
-	type slot struct{ target, arch, name string }
-	made := map[slot]string{}
+func newPlan(jobs []*Job, skips []Skip, failures []Failure) *Plan {
+	p := &Plan{Jobs: jobs, Skips: slices.Clone(skips), Failures: slices.Clone(failures), byID: make(map[string]*Job, len(jobs))}
 	for _, j := range jobs {
-		for _, p := range j.Produces {
-			for _, arch := range append([]string{j.Arch}, j.Shared...) {
-				s := slot{j.Target, arch, p.Name}
-				if other, ok := made[s]; ok {
-					return &ConflictError{Package: p.Name, Jobs: [2]string{other, j.ID}}
-				}
-				made[s] = j.ID
-			}
-		}
+		p.byID[j.ID] = j
 	}
-	return nil
+	slices.SortFunc(p.Skips, func(a, b Skip) int {
+		return cmp.Or(cmp.Compare(a.Recipe, b.Recipe), cmp.Compare(a.Variant, b.Variant), cmp.Compare(a.Target, b.Target),
+			cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.Reason, b.Reason))
+	})
+	slices.SortFunc(p.Failures, func(a, b Failure) int { return cmp.Compare(a.ID, b.ID) })
+	return p
 }
 
-// Select keeps the named recipes and everything that they need, to be built and
-// to be installed.
-func (p *Plan) Select(recipes []string) *Plan {
-	if len(recipes) == 0 {
-		return p
+// order sorts jobs so that each comes after what it needs, otherwise by ID.
+func order(jobs []*Job) ([]*Job, error) {
+	byID := make(map[string]*Job, len(jobs))
+	tasks := make([]schedule.Task, len(jobs))
+	for i, j := range jobs {
+		byID[j.ID] = j
+		tasks[i] = schedule.Task{ID: j.ID, Needs: j.Needs}
 	}
-	x := newIndex(p.Jobs)
-	keep := map[*Job]bool{}
-	var visit func(j *Job)
-	visit = func(j *Job) {
-		if keep[j] {
-			return
-		}
-		keep[j] = true
-		for _, id := range j.Needs {
-			visit(x.byID[id])
-		}
-		for _, made := range j.Produces {
-			for _, arch := range append([]string{j.Arch}, j.Shared...) {
-				for _, req := range made.Requires {
-					if q := x.provider(j.Target, arch, req); q != nil {
-						visit(q)
-					}
-				}
-			}
-		}
+	ids, err := schedule.Order(tasks)
+	if err != nil {
+		return nil, err
 	}
-	for _, j := range p.Jobs {
-		if slices.Contains(recipes, j.Recipe) {
-			visit(j)
-		}
+	ordered := make([]*Job, len(ids))
+	for i, id := range ids {
+		ordered[i] = byID[id]
 	}
-	selected := &Plan{}
-	for _, j := range p.Jobs {
-		if keep[j] {
-			selected.Jobs = append(selected.Jobs, j)
-		}
-	}
-	return selected
+	return ordered, nil
 }
 
 // Job returns the job of that ID, or nil.
 func (p *Plan) Job(id string) *Job {
+	if len(p.byID) == len(p.Jobs) {
+		return p.byID[id]
+	}
 	for _, j := range p.Jobs {
 		if j.ID == id {
 			return j
@@ -192,38 +86,61 @@ func (p *Plan) Job(id string) *Job {
 	return nil
 }
 
-// JSON writes {"jobs":[…]}, the same bytes for the same plan.
-func (p *Plan) JSON(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	out := *p
-	if out.Jobs == nil {
-		out.Jobs = []*Job{}
+// Filter is the plan of those jobs that are to be kept, with all skips and
+// failures.
+func (p *Plan) Filter(keep func(*Job) bool) *Plan {
+	var kept []*Job
+	for _, j := range p.Jobs {
+		if keep(j) {
+			kept = append(kept, j)
+		}
 	}
-	if err := enc.Encode(out); err != nil {
-		return fmt.Errorf("writing the plan: %w", err)
-	}
-	return nil
+	return newPlan(kept, p.Skips, p.Failures)
 }
 
-// DOT writes the graph in Graphviz's language, an edge from each job to what it needs.
-func (p *Plan) DOT(w io.Writer) error {
-	var sb strings.Builder
-	sb.WriteString("digraph plan {\n\trankdir=LR;\n\tnode [shape=box];\n")
+// Select keeps the named recipes and everything that they need, to be built and
+// to be installed, and of what is skipped or failed only what is of these recipes.
+func (p *Plan) Select(recipes []string) *Plan {
+	if len(recipes) == 0 {
+		return p
+	}
+	keep := map[*Job]bool{}
+	var open []*Job
+	visit := func(j *Job) {
+		if j != nil && !keep[j] {
+			keep[j] = true
+			open = append(open, j)
+		}
+	}
 	for _, j := range p.Jobs {
-		style := ""
-		if j.Reason == ReasonReused {
-			style = ", style=dashed"
-		}
-		fmt.Fprintf(&sb, "\t%q [label=%q%s];\n", j.ID, j.ID+"\n"+j.Reason, style)
-		for _, need := range j.Needs {
-			fmt.Fprintf(&sb, "\t%q -> %q;\n", j.ID, need)
+		if slices.Contains(recipes, j.Recipe) {
+			visit(j)
 		}
 	}
-	sb.WriteString("}\n")
-	if _, err := io.WriteString(w, sb.String()); err != nil {
-		return fmt.Errorf("writing the plan: %w", err)
+	for len(open) > 0 {
+		j := open[len(open)-1]
+		open = open[:len(open)-1]
+		for _, ids := range [][]string{j.Needs, j.RunNeeds} {
+			for _, id := range ids {
+				visit(p.Job(id))
+			}
+		}
 	}
-	return nil
+	selected := p.Filter(func(j *Job) bool { return keep[j] })
+	selected.Skips = slices.DeleteFunc(selected.Skips, func(s Skip) bool { return !slices.Contains(recipes, s.Recipe) })
+	selected.Failures = slices.DeleteFunc(selected.Failures, func(f Failure) bool { return !slices.Contains(recipes, f.Recipe) })
+	return selected
+}
+
+// ToRun is the plan of the jobs that must run.
+func (p *Plan) ToRun() *Plan {
+	return p.Filter(func(j *Job) bool { return j.Reason != ReasonReused })
+}
+
+// join is errors.Join that leaves a single error as it is.
+func join(errs []error) error {
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
 }

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -108,22 +109,6 @@ func TestSelectTakesWhatIsNeededToBuildAndToInstall(t *testing.T) {
 	require.Len(t, p.Select([]string{"ohpc-gnu12-serial-libs"}).Jobs, 9, "through Requires to scotch, and through BuildRequires to the compilers")
 }
 
-func TestErrors(t *testing.T) {
-	_, err := plan.New([]*plan.Job{
-		job("a", "", "x86_64", "a", "b", ""),
-		job("b", "", "x86_64", "b", "", "c"),
-		job("c", "", "x86_64", "c", "a", ""),
-	})
-	var circle *plan.CycleError
-	require.ErrorAs(t, err, &circle)
-	require.Equal(t, []string{"a/Debian_12/x86_64", "c/Debian_12/x86_64", "a/Debian_12/x86_64"}, circle.Path)
-
-	_, err = plan.New([]*plan.Job{job("a", "", "x86_64", "same", "", ""), job("b", "", "x86_64", "same", "", "")})
-	var conflict *plan.ConflictError
-	require.ErrorAs(t, err, &conflict)
-	require.ErrorContains(t, err, "a/Debian_12/x86_64 and b/Debian_12/x86_64 both make the package same")
-}
-
 func TestJSONIsStable(t *testing.T) {
 	write := func() string {
 		p, err := plan.New(catalogue())
@@ -148,7 +133,17 @@ func TestJSONIsStable(t *testing.T) {
 
 	var sb strings.Builder
 	require.NoError(t, (&plan.Plan{}).JSON(&sb))
-	require.JSONEq(t, `{"jobs":[]}`, sb.String())
+	var empty struct {
+		Jobs     []any          `json:"jobs"`
+		Skips    []any          `json:"skips"`
+		Failures []any          `json:"failures"`
+		Totals   map[string]any `json:"totals"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(sb.String()), &empty))
+	require.Equal(t, []any{}, empty.Jobs)
+	require.Equal(t, []any{}, empty.Skips)
+	require.Equal(t, []any{}, empty.Failures)
+	require.NotContains(t, sb.String(), "null")
 }
 
 func TestDOT(t *testing.T) {

@@ -129,3 +129,29 @@ func TestErrorsInTheGraph(t *testing.T) {
 		})
 	}
 }
+
+// TestMakespanIsHowLongRunTakes runs what is simulated, in a bubble of time.
+func TestMakespanIsHowLongRunTakes(t *testing.T) {
+	needs := map[int][]int{3: {0}, 4: {0, 1}, 5: {4}, 6: {2, 3}, 7: {5, 6}}
+	takes := func(i int) time.Duration { return time.Duration(1+i*7%5) * time.Minute }
+	var tasks []schedule.Task
+	for i := range 8 {
+		task := schedule.Task{ID: fmt.Sprint(i), Run: func(context.Context) error { time.Sleep(takes(i)); return nil }}
+		for _, need := range needs[i] {
+			task.Needs = append(task.Needs, fmt.Sprint(need))
+		}
+		tasks = append(tasks, task)
+	}
+	for _, slots := range []int{1, 2, 3, 8} {
+		synctest.Test(t, func(t *testing.T) {
+			begin := time.Now()
+			_, err := schedule.Run(t.Context(), tasks, slots)
+			require.NoError(t, err)
+			simulated, err := schedule.Makespan(tasks, takes, slots)
+			require.NoError(t, err)
+			require.Equal(t, time.Since(begin), simulated, "%d slots", slots)
+		})
+	}
+	_, err := schedule.Makespan([]schedule.Task{{ID: "a", Needs: []string{"a"}}}, takes, 1)
+	require.ErrorContains(t, err, "in a circle")
+}

@@ -35,7 +35,7 @@ type asked struct {
 // package drags them in.
 func (w *World) Root(c Consumer, requires []rpm.Dependency) *Root {
 	r := &Root{world: w, consumer: c, has: make([]bool, len(w.packages))}
-	open := r.install(nil, -1, read(requires))
+	open := r.install(nil, -1, w.read(requires))
 	for next := 0; ; {
 		// The nearest first: a step's way back to the consumer is a shortest one.
 		for ; next < len(r.steps); next++ {
@@ -49,19 +49,20 @@ func (w *World) Root(c Consumer, requires []rpm.Dependency) *Root {
 }
 
 // install takes in what is beyond doubt, and adds to open what is not.
-func (r *Root) install(open []asked, by int, requires []closure.Expression) []asked {
+func (r *Root) install(open []asked, by int, requires []requirement) []asked {
 	v := r.view(by)
-	for _, e := range requires {
-		if e.Op == "" {
-			switch of := v.candidates(e.Leaf); len(of) {
+	for i := range requires {
+		req := &requires[i]
+		if req.Op == "" {
+			switch of := v.counted(req.candidates); len(of) {
 			case 0: // the base's affair
 				continue
 			case 1:
-				r.take(of[0], by, e.Leaf)
+				r.take(of[0], by, req.Leaf)
 				continue
 			}
 		}
-		open = append(open, asked{by, e})
+		open = append(open, asked{by, req.Expression})
 	}
 	return open
 }
@@ -125,8 +126,10 @@ type view struct {
 	foreign  bool              // the consumer's own packages do not count
 }
 
-func (v view) candidates(req rpm.Dependency) []int {
-	of := v.world.candidates(req)
+func (v view) candidates(req rpm.Dependency) []int { return v.counted(v.world.candidates(req)) }
+
+// counted leaves out what the consumer makes itself, if that does not count.
+func (v view) counted(of []int) []int {
 	if !v.foreign {
 		return of
 	}

@@ -18,7 +18,13 @@ type World struct {
 	base     Base
 
 	known    map[rpm.Dependency][]int // candidates for what was asked before
-	requires [][]closure.Expression   // of each package, once they were asked for
+	requires [][]requirement          // of each package, once they were asked for
+}
+
+// requirement is what one package requires.
+type requirement struct {
+	closure.Expression
+	candidates []int // when it is not rich
 }
 
 // Package is what must be known of a package.
@@ -56,7 +62,7 @@ func NewWorld(packages []Package, base Base) *World {
 	}
 	w := &World{
 		packages: packages, base: base, offers: make(map[string][]offer, 2*len(packages)),
-		known: map[rpm.Dependency][]int{}, requires: make([][]closure.Expression, len(packages)),
+		known: map[rpm.Dependency][]int{}, requires: make([][]requirement, len(packages)),
 	}
 	for i, p := range packages {
 		for _, d := range p.Provides {
@@ -104,21 +110,28 @@ func (w *World) candidates(req rpm.Dependency) []int {
 	return found
 }
 
-// requiresOf are the requirements of a package. One that cannot be read asks for
-// nothing here; the check of the package names it.
-func (w *World) requiresOf(i int) []closure.Expression {
+// requiresOf are the requirements of a package.
+func (w *World) requiresOf(i int) []requirement {
 	if w.requires[i] == nil {
-		w.requires[i] = read(w.packages[i].Requires)
+		w.requires[i] = w.read(w.packages[i].Requires)
 	}
 	return w.requires[i]
 }
 
-func read(requires []rpm.Dependency) []closure.Expression {
-	all := make([]closure.Expression, 0, len(requires))
+// read leaves out what cannot be read: it asks for nothing here, and who judges
+// it names it.
+func (w *World) read(requires []rpm.Dependency) []requirement {
+	all := make([]requirement, 0, len(requires))
 	for _, d := range requires {
-		if e, err := closure.Parse(d); err == nil && !Ignored(d) {
-			all = append(all, e)
+		e, err := closure.Parse(d)
+		if err != nil || Ignored(d) {
+			continue
 		}
+		r := requirement{Expression: e}
+		if e.Op == "" {
+			r.candidates = w.candidates(d)
+		}
+		all = append(all, r)
 	}
 	return all
 }
