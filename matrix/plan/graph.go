@@ -2,8 +2,8 @@ package plan
 
 import (
 	"cmp"
-	"maps"
 	"slices"
+	"strings"
 
 	"github.com/ohpc-build/ohpc-build/matrix/plan/provide"
 	"github.com/ohpc-build/ohpc-build/matrix/plan/specline"
@@ -15,6 +15,7 @@ type graph struct {
 	jobs  []*Job // by ID
 	cells map[cell]*world
 	needs [][]int // by job: positions of other jobs
+	found []bool  // by job: scratch space of collect
 	hints *hints
 	lines *lines
 }
@@ -28,7 +29,7 @@ type world struct {
 }
 
 func newGraph(jobs []*Job, o options) *graph {
-	g := &graph{jobs: jobs, cells: map[cell]*world{}, needs: make([][]int, len(jobs)), lines: newLines(o.text)}
+	g := &graph{jobs: jobs, cells: map[cell]*world{}, needs: make([][]int, len(jobs)), found: make([]bool, len(jobs)), lines: newLines(o.text)}
 	for i, j := range jobs {
 		for _, arch := range j.Architectures() {
 			at := cell{j.Target, arch}
@@ -61,11 +62,11 @@ func (g *graph) connect() {
 	for i, j := range g.jobs {
 		root := g.root(i)
 		w := g.cells[cell{j.Target, j.Arch}]
-		jobs := map[int]bool{}
-		for _, s := range root.Steps() {
-			jobs[w.packages[s.Package].Owner] = true
+		owners := make([]int, len(root.Steps()))
+		for k, s := range root.Steps() {
+			owners[k] = w.packages[s.Package].Owner
 		}
-		g.needs[i] = slices.Sorted(maps.Keys(jobs))
+		g.needs[i] = g.collect(owners)
 		j.Needs = g.ids(g.needs[i])
 		j.Met, j.External, j.Assumed, j.Unknown = nil, nil, nil, nil
 		g.sortOut(j, root, w)
@@ -81,13 +82,8 @@ func (g *graph) root(i int) *provide.Root {
 
 // sortOut says of each thing that a job requires to be built who meets it.
 func (g *graph) sortOut(j *Job, root *provide.Root, w *world) {
-	seen := map[string]bool{}
-	for _, req := range j.BuildRequires {
+	for _, req := range distinct(j.BuildRequires) {
 		text := req.String()
-		if provide.Ignored(req) || seen[text] {
-			continue
-		}
-		seen[text] = true
 		judged, err := root.Judge(req)
 		for _, p := range judged.Providers {
 			met := Met{text, g.jobs[w.packages[p].Owner].ID}
@@ -115,29 +111,24 @@ func (g *graph) sortOut(j *Job, root *provide.Root, w *world) {
 // sortOutProduced finds what a job's packages require to be installed.
 func (g *graph) sortOutProduced(i int) {
 	j := g.jobs[i]
-	jobs := map[int]bool{}
+	var owners []int
 	for _, arch := range j.Architectures() {
 		w := g.cells[cell{j.Target, arch}]
 		for _, p := range j.Produces {
-			seen := map[string]bool{}
-			for _, req := range p.Requires {
-				text := req.String()
-				if provide.Ignored(req) || seen[text] {
-					continue
-				}
-				seen[text] = true
+			for _, req := range distinct(p.Requires) {
 				judged, err := w.Judge(provide.Consumer{Owner: i, Picks: j.Defines}, req)
 				for _, q := range judged.Providers {
-					jobs[w.packages[q].Owner] = true
+					if owner := w.packages[q].Owner; owner != i {
+						owners = append(owners, owner)
+					}
 				}
 				if judged.Verdict == provide.Unknown {
-					j.Unknown = append(j.Unknown, g.unknown(j, specline.Requires, Unknown{Requirement: text, Package: p.Name, Arch: arch}, judged.Missing, err))
+					j.Unknown = append(j.Unknown, g.unknown(j, specline.Requires, Unknown{Requirement: req.String(), Package: p.Name, Arch: arch}, judged.Missing, err))
 				}
 			}
 		}
 	}
-	delete(jobs, i)
-	j.RunNeeds = g.ids(slices.Sorted(maps.Keys(jobs)))
+	j.RunNeeds = g.ids(g.collect(owners))
 	slices.SortFunc(j.Unknown, func(a, b Unknown) int {
 		return cmp.Or(cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.Package, b.Package), cmp.Compare(a.Requirement, b.Requirement))
 	})
@@ -152,6 +143,35 @@ func (g *graph) unknown(j *Job, kind specline.Kind, u Unknown, missing []rpm.Dep
 	}
 	u.File, u.Line = g.lines.of(j, kind, u.Requirement)
 	return u
+}
+
+// collect is each of the jobs once, in order.
+func (g *graph) collect(jobs []int) []int {
+	var each []int
+	for _, i := range jobs {
+		if !g.found[i] {
+			g.found[i] = true
+			each = append(each, i)
+		}
+	}
+	for _, i := range each {
+		g.found[i] = false
+	}
+	slices.Sort(each)
+	return each
+}
+
+// distinct are the requirements of other packages, each once: specs that include
+// the same macros repeat them.
+func distinct(requires []rpm.Dependency) []rpm.Dependency {
+	sorted := slices.DeleteFunc(slices.Clone(requires), provide.Ignored)
+	for i := range sorted {
+		sorted[i].Flags &= rpm.Less | rpm.Equal | rpm.Greater // when it must hold tells nothing here
+	}
+	slices.SortFunc(sorted, func(a, b rpm.Dependency) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.Flags, b.Flags), strings.Compare(a.Version, b.Version))
+	})
+	return slices.Compact(sorted)
 }
 
 func (g *graph) ids(of []int) []string {

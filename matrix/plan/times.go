@@ -75,19 +75,23 @@ func (p *Plan) CriticalPath() ([]*Job, time.Duration) {
 
 // Estimate is how long the plan takes with so many jobs at a time, begun in the
 // order in which a run begins them.
-func (p *Plan) Estimate(jobs int) time.Duration {
-	at := make(map[string]int, len(p.Jobs))
+func (p *Plan) Estimate(jobs int) time.Duration { return p.estimates(jobs)[0] }
+
+func (p *Plan) estimates(jobs ...int) []time.Duration {
+	at := make(map[string]bool, len(p.Jobs))
 	tasks := make([]schedule.Task, len(p.Jobs))
 	for i, j := range p.Jobs {
-		at[j.ID] = i
+		at[j.ID] = true
 		tasks[i].ID = j.ID
 		for _, need := range j.Needs {
-			if _, ok := at[need]; ok {
+			if at[need] { // not one that is filtered out; the jobs are in order
 				tasks[i].Needs = append(tasks[i].Needs, need)
 			}
 		}
 	}
-	// The jobs are in order, so that there is no circle that could be an error.
-	takes, _ := schedule.Makespan(tasks, func(i int) time.Duration { return p.Jobs[i].Takes }, jobs)
-	return takes
+	spans, err := schedule.Makespans(tasks, func(i int) time.Duration { return p.Jobs[i].Takes }, jobs...)
+	if err != nil {
+		return make([]time.Duration, len(jobs)) // two jobs of one ID, which New refuses
+	}
+	return spans
 }

@@ -119,10 +119,9 @@ func (p *Plan) course() Course {
 	if critical == 0 {
 		return c // nothing is known of how long they take
 	}
-	for _, n := range sideBySide {
-		takes := p.Estimate(n)
-		c.Parallel = append(c.Parallel, Parallel{n, takes.Seconds()})
-		if takes <= critical || n >= widest {
+	for i, takes := range p.estimates(sideBySide[:]...) {
+		c.Parallel = append(c.Parallel, Parallel{sideBySide[i], takes.Seconds()})
+		if takes <= critical || sideBySide[i] >= widest {
 			break // more at a time are of no use
 		}
 	}

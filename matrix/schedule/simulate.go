@@ -2,22 +2,33 @@ package schedule
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 )
 
-// Makespan is how long [Run] takes for tasks that each last so long and all
-// succeed, at most slots at a time.
-func Makespan(tasks []Task, takes func(task int) time.Duration, slots int) (time.Duration, error) {
+// Makespans are how long [Run] takes for tasks that each last so long and all
+// succeed, for each number of slots.
+func Makespans(tasks []Task, takes func(task int) time.Duration, slots ...int) ([]time.Duration, error) {
 	g, err := newGraph(tasks)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
+	waiting := g.waiting
+	spans := make([]time.Duration, len(slots))
+	for i, n := range slots {
+		g.waiting = slices.Clone(waiting)
+		spans[i] = g.makespan(takes, max(n, 1))
+	}
+	return spans, nil
+}
+
+// makespan uses the graph up.
+func (g *graph) makespan(takes func(task int) time.Duration, slots int) time.Duration {
 	var (
 		ready   = intHeap(g.roots())
 		running ends
 		now     time.Duration
 	)
-	slots = max(slots, 1)
 	for len(ready) > 0 || len(running) > 0 {
 		for len(ready) > 0 && len(running) < slots {
 			i := heap.Pop(&ready).(int)
@@ -31,7 +42,7 @@ func Makespan(tasks []Task, takes func(task int) time.Duration, slots int) (time
 			}
 		}
 	}
-	return now, nil
+	return now
 }
 
 // end is when a task ends.

@@ -34,7 +34,7 @@ type asked struct {
 // count for what it asks for itself: they come into the root only when another
 // package drags them in.
 func (w *World) Root(c Consumer, requires []rpm.Dependency) *Root {
-	r := &Root{world: w, consumer: c, has: make([]bool, len(w.packages))}
+	r := &Root{world: w, consumer: c, has: make([]bool, len(w.packages)), steps: make([]Step, 0, 2*len(requires))}
 	open := r.install(nil, -1, w.read(requires))
 	for next := 0; ; {
 		// The nearest first: a step's way back to the consumer is a shortest one.
