@@ -7,7 +7,9 @@ import (
 	"net/url"
 	"os"
 
+	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/recipes/strict"
+	"github.com/ohpc-build/ohpc-build/recipes/targets"
 )
 
 // defaultConfig is read from the current folder when it is there.
@@ -19,8 +21,13 @@ const defaultURL = "file:///srv/repos"
 
 // config is ohpc-build.yaml. Every field may be left out; flags override it.
 type config struct {
-	Release       string            `yaml:"release"`       // release train; the repository's folder and the key's name
-	Targets       []string          `yaml:"targets"`       // default: all of the catalogue
+	Release string `yaml:"release"` // release train; the repository's folder and the key's name
+
+	// Targets to work for; default: all of the catalogue. A name alone, or with it
+	// what changes a target that there is or makes a new one.
+	Definitions []targets.Definition `yaml:"targets"`
+	Targets     []string             `yaml:"-"` // their names
+
 	Architectures []string          `yaml:"architectures"` // default: all of each target
 	Families      map[string]string `yaml:"families"`      // kind → the one to build with; default: all
 	Catalog       string            `yaml:"catalog"`       // folder; default: the embedded catalogue
@@ -35,6 +42,8 @@ type config struct {
 		Name  string `yaml:"name"` // of the signing key that is generated where there is none
 		Email string `yaml:"email"`
 	} `yaml:"key"`
+
+	doc *strict.Document // nil when there is no file
 }
 
 // readConfig reads path, or the default file when path is empty and it exists.
@@ -50,15 +59,33 @@ func readConfig(path string) (*config, error) {
 	case err != nil:
 		return nil, &statusError{exitUsage, fmt.Errorf("reading the configuration: %w", err)}
 	default:
-		if _, err := strict.Decode(path, data, c); err != nil {
+		if c.doc, err = strict.Decode(path, data, c); err != nil {
 			return nil, &statusError{exitUsage, err}
 		}
 	}
+	c.Targets = targets.Names(c.Definitions)
 	c.setDefaults()
 	if u, err := url.Parse(c.Repository.URL); err != nil || (u.Scheme != "file" && u.Scheme != "http" && u.Scheme != "https") {
 		return nil, usageError("%s: repository.url %q is not a file:, http: or https: URL", path, c.Repository.URL)
 	}
 	return c, nil
+}
+
+// completeTargets gives a catalogue the targets that ship with the program and
+// those that the configuration defines or changes. The targets to work for stay
+// the catalogue's own when the configuration names none.
+func (c *config) completeTargets(cat *recipes.Catalog) error {
+	if len(c.Targets) == 0 {
+		for _, t := range cat.Targets {
+			c.Targets = append(c.Targets, t.Name)
+		}
+	}
+	all, err := targets.Merge(cat.Targets, c.Definitions, c.doc)
+	if err != nil {
+		return &statusError{exitUsage, err}
+	}
+	cat.Targets = all
+	return nil
 }
 
 func (c *config) setDefaults() {

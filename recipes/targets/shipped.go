@@ -18,7 +18,7 @@ var files embed.FS
 // Shipped are the targets that ship with the program, by name: those defined here,
 // and those of the embedded catalogue, whose images read the others' specs.
 func Shipped() ([]*recipes.Target, error) {
-	own, err := read(files, ".")
+	defined, err := read(files, ".")
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +26,7 @@ func Shipped() ([]*recipes.Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := append(own, embedded...)
+	all := slices.Concat(defined, embedded)
 	sortByName(all)
 	return all, nil
 }

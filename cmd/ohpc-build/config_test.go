@@ -1,0 +1,85 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ohpc-build/ohpc-build/recipes/catalog"
+	"github.com/ohpc-build/ohpc-build/recipes/load"
+)
+
+// configOf reads a configuration of these lines.
+func configOf(t *testing.T, text string) (*config, error) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.WriteFile(defaultConfig, []byte(text), 0o644))
+	return readConfig("")
+}
+
+func TestConfigTargets(t *testing.T) {
+	tests := map[string]struct {
+		in   string
+		want []string // to work for
+	}{
+		"none":        {"release: \"3\"\n", []string{"Debian_12"}},
+		"names":       {"targets: [Debian_12, EL_9]\n", []string{"Debian_12", "EL_9"}},
+		"definitions": {"targets:\n  - name: EL_9\n    image: {reference: ./el9.tar}\n  - Leap_15\n", []string{"EL_9", "Leap_15"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			c, err := configOf(t, tt.in)
+			require.NoError(t, err)
+			cat, err := load.FS(catalog.FS())
+			require.NoError(t, err)
+			require.NoError(t, c.completeTargets(cat))
+			require.Equal(t, tt.want, c.Targets)
+			for _, name := range []string{"Debian_12", "EL_9", "Leap_15", "openEuler_22.03"} {
+				_, err := cat.Target(name)
+				require.NoError(t, err)
+			}
+			el, err := cat.Target("EL_9")
+			require.NoError(t, err)
+			if name == "definitions" {
+				require.Equal(t, "./el9.tar", el.Image.Reference)
+			}
+			require.Equal(t, "Debian_12", el.Evaluate)
+		})
+	}
+}
+
+func TestConfigTargetProblems(t *testing.T) {
+	for in, want := range map[string]string{
+		"targets: EL_9\n":                       `ohpc-build.yaml:1:10: targets must be a list, not "EL_9"`,
+		"targets: [{nmae: EL_9}]\n":             "ohpc-build.yaml:1:12: unknown key \"nmae\" (did you mean \"name\"?)\nohpc-build.yaml:1:12: \"name\" is missing in targets[0]",
+		"targets: [{name: EL_9, macro: {}}]\n":  `ohpc-build.yaml:1:24: unknown key "macro" (did you mean "macros"?)`,
+		"targets: [{name: EL_9, macros: []}]\n": "ohpc-build.yaml:1:32: targets[0].macros must be a mapping, not a list",
+		"targets: [Debian_13]\n":                `ohpc-build.yaml:1:11: there is no target "Debian_13" (did you mean "Debian_12"?)`,
+	} {
+		c, err := configOf(t, in)
+		if err == nil {
+			cat, loadErr := load.FS(catalog.FS())
+			require.NoError(t, loadErr)
+			err = c.completeTargets(cat)
+		}
+		require.EqualError(t, err, want)
+		var status *statusError
+		require.ErrorAs(t, err, &status)
+		require.Equal(t, exitUsage, status.status)
+	}
+}
+
+func TestConfigWithoutFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	c, err := readConfig("")
+	require.NoError(t, err)
+	cat, err := load.FS(catalog.FS())
+	require.NoError(t, err)
+	require.NoError(t, c.completeTargets(cat))
+	require.Equal(t, []string{"Debian_12"}, c.Targets)
+
+	_, err = readConfig(filepath.Join("no", "such.yaml"))
+	require.ErrorContains(t, err, "reading the configuration")
+}
