@@ -20,8 +20,12 @@ func checkCommands(l *linter) {
 				continue
 			}
 			seen[f] = true
+			defined := map[string]string{}
+			for _, d := range f.text.Definitions() {
+				defined[d.Name] = d.Value
+			}
 			for _, r := range f.text.References() {
-				for _, b := range behaviours(r) {
+				for _, b := range behaviours(r, defined) {
 					severity := Warning
 					if b.kind.severe {
 						severity = Error
@@ -83,7 +87,7 @@ var (
 
 // The short list: their output depends on their arguments and input alone.
 var pure = set(`echo printf tr sed awk gawk mawk cut head tail sort uniq expr rev wc tac paste seq fold nl basename dirname
-	test [ [[ true false : grep egrep fgrep cat tee xargs bc dc set shift return exit local export unset`)
+	test [ [[ true false : grep egrep fgrep cat tee xargs bc dc set shift return exit break continue local export unset`)
 
 // kindOf says of what kind a command is.
 func kindOf(name string) (kind, bool) {
@@ -107,14 +111,23 @@ func kindOf(name string) (kind, bool) {
 	return kind{}, false
 }
 
-var toolMacro = regexp.MustCompile(`^%\{?_*([a-z0-9_]+)\}?$`)
+var commandMacro = regexp.MustCompile(`^%\{?[?!]*([A-Za-z0-9_]+)`)
 
-// behaviours are what is wrong with what a reference runs, each once.
-func behaviours(r spectext.Reference) []behaviour {
+// behaviours are what is wrong with what a reference runs, each once. defined are
+// the macros of the text: what one of them runs counts where it is a command.
+func behaviours(r spectext.Reference, defined map[string]string) []behaviour {
 	var found []behaviour
 	switch r.Kind {
 	case spectext.Shell:
+		var commands []spectext.Command
 		for _, c := range spectext.Commands(r.Body) {
+			if m := commandMacro.FindStringSubmatch(c.Name); m != nil && defined[m[1]] != "" {
+				commands = append(commands, spectext.Commands(defined[m[1]])...)
+			} else {
+				commands = append(commands, c)
+			}
+		}
+		for _, c := range commands {
 			if b, bad := behaviourOf(c); bad && !slices.ContainsFunc(found, func(f behaviour) bool { return f.what == b.what }) {
 				found = append(found, b)
 			}
@@ -158,8 +171,8 @@ func behaviourOf(c spectext.Command) (behaviour, bool) {
 		}
 	}
 	name := c.Name
-	if m := toolMacro.FindStringSubmatch(name); m != nil {
-		name = m[1]
+	if m := commandMacro.FindStringSubmatch(name); m != nil {
+		name = strings.TrimLeft(m[1], "_") // %{__perl}
 	}
 	name = path.Base(name)
 	shown := "“" + name + "”"

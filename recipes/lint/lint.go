@@ -36,10 +36,6 @@ type Input struct {
 	Catalog   *recipes.Catalog
 	Evaluated []Evaluated
 	Base      Base // may be nil
-
-	// Tree says that the recipes come from a source tree that has no digests of
-	// its own: a source without one is a warning then.
-	Tree bool
 }
 
 // Check finds what is wrong, by file and line. It reads the catalogue's files; an

@@ -91,12 +91,19 @@ var buildService = map[string]bool{
 // with an underscore are taken to be the distribution's own, and those that a
 // spec asks for anywhere with %{?name} to be optional.
 func (l *linter) checkMacroText(s *specFile) {
-	known := map[string]bool{}
+	known, used := map[string]bool{}, map[string]bool{"": true}
+	for _, t := range l.in.Catalog.Targets {
+		for name := range t.Macros {
+			name, _, _ = strings.Cut(name, "(")
+			known[name] = true
+		}
+	}
 	for _, f := range s.texts() {
 		for _, d := range f.text.Definitions() {
 			known[d.Name] = true
 		}
 		for _, r := range f.text.References() {
+			used[r.Name] = true
 			switch {
 			case r.Optional, r.Name == "undefine":
 				known[r.Name] = true
@@ -109,7 +116,9 @@ func (l *linter) checkMacroText(s *specFile) {
 	}
 	for _, f := range s.texts() {
 		for _, r := range f.text.References() {
-			if r.Kind == spectext.Macro && !r.Optional && !known[r.Name] {
+			expanded := used[r.Within.Define] && !r.Within.Optional
+			forQuery := r.Within.Shell && strings.ToUpper(r.Name) == r.Name // rpm -q --qf %{NAME}
+			if r.Kind == spectext.Macro && !r.Optional && !known[r.Name] && expanded && !forQuery {
 				l.checkReference(s, f, r)
 			}
 		}

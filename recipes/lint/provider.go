@@ -84,6 +84,9 @@ func (l *linter) checkAmbiguous(w *world, name string) {
 	list := sortedKeys(packages)
 	message := fmt.Sprintf("%s is required, and %s provide it: which one is installed is left to chance", name, short(list, 6))
 	for _, p := range w.own {
+		if packages[p.pkg.Name] != nil {
+			continue // it provides that itself
+		}
 		requires := slices.Concat(p.pkg.Requires, p.by.Result.Source.Requires)
 		for _, d := range requires {
 			if d.Name == name && len(w.providers(d)) > 1 {

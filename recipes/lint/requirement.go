@@ -82,7 +82,7 @@ func (c *requirementChecker) check(s *specFile, e *Evaluated, d rpm.Dependency, 
 		message += fmt.Sprintf(" (of %s)", d)
 	}
 	at := s.findWord(v.missing.Name, e.Variant, n.tags...)
-	c.l.findings.add(at.finding(ruleRequirement, n.severity, message, c.hint(w, v.missing), packages...), e)
+	c.l.findings.add(at.finding(ruleRequirement, n.severity, message, c.hint(w, e, v.missing), packages...), e)
 }
 
 // judge decides a requirement, which may be an expression.
@@ -167,27 +167,63 @@ func (c *requirementChecker) others(w *world) []*world {
 }
 
 // hint tells where there is such a package, or the name that was probably meant.
-func (c *requirementChecker) hint(w *world, d rpm.Dependency) string {
+func (c *requirementChecker) hint(w *world, e *Evaluated, d rpm.Dependency) string {
 	key := w.target + "/" + w.arch + " " + d.Name
-	if hint, known := c.hints[key]; known {
-		return hint
-	}
-	hint := ""
-	if len(w.provided[d.Name]) == 0 {
-		var cells []string
-		for _, other := range c.others(w) {
-			if len(other.provided[d.Name]) > 0 {
-				cells = append(cells, other.target+"/"+other.arch)
-			}
+	hint, known := c.hints[key]
+	if !known {
+		if len(w.provided[d.Name]) == 0 {
+			hint = c.search(w, e, d.Name)
 		}
-		if len(cells) > 0 {
-			hint = fmt.Sprintf("it is made for %s only: require it there only, as with %%ifarch, or do not build this here", short(cells, 4))
-		} else {
-			hint = strict.DidYouMean(d.Name, sortedKeys(w.names))
-		}
+		c.hints[key] = hint
 	}
-	c.hints[key] = hint
 	return hint
+}
+
+func (c *requirementChecker) search(w *world, e *Evaluated, name string) string {
+	var cells []string
+	for _, other := range c.others(w) {
+		if len(other.provided[name]) > 0 {
+			cells = append(cells, other.target+"/"+other.arch)
+		}
+	}
+	if len(cells) > 0 {
+		return fmt.Sprintf("it is made for %s only: require it there only, as with %%ifarch, or do not build this here", short(cells, 4))
+	}
+	// With the families left out, a package of another one is told from a typing error.
+	if w.stems == nil {
+		w.stems = map[string][]string{}
+		for _, n := range sortedKeys(w.names) {
+			s := c.l.stem(n, delimiter(e.Variant))
+			w.stems[s] = append(w.stems[s], n)
+		}
+	}
+	stem := c.l.stem(name, delimiter(e.Variant))
+	if same := w.stems[stem]; len(same) > 0 {
+		return "there is " + short(same, 4)
+	}
+	if stem == "" {
+		return ""
+	}
+	near := w.stems[strict.Nearest(stem, sortedKeys(w.stems))]
+	if len(near) == 0 {
+		return ""
+	}
+	best := strict.Nearest(name, near)
+	if best == "" {
+		best = near[0]
+	}
+	return fmt.Sprintf("did you mean %q?", best)
+}
+
+// stem is a package's name without the project's ending and without families.
+func (l *linter) stem(name, delimiter string) string {
+	name = strings.Replace(name+"-", delimiter+"-", "-", 1)
+	for _, f := range l.in.Catalog.Families {
+		for _, m := range f.Members {
+			name = strings.Replace(name, "-"+m.Name+"-", "-", 1)
+		}
+	}
+	return strings.TrimSuffix(name, "-")
 }
 
 // expression reads a rich dependency and decides as much of it as is certain

@@ -12,13 +12,13 @@ import (
 // checkSources finds sources of which nobody knows what they should be, and those
 // that lie nowhere.
 func checkSources(l *linter) {
-	severity := Error
-	if l.in.Tree {
-		severity = Warning
-	}
 	for _, s := range l.specs {
 		if s.recipe.Kind == recipes.MetaPackage {
 			continue
+		}
+		severity := Error
+		if s.recipe.FromSpec { // there is no place for digests
+			severity = Warning
 		}
 		known, open := map[string]bool{}, map[string]recipes.Source{}
 		for _, f := range l.in.Catalog.Inputs(s.recipe) {

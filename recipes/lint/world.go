@@ -13,6 +13,7 @@ type world struct {
 	target, arch string
 	provided     map[string][]provided // by name
 	names        map[string][]provided // packages by name, one for each evaluation
+	stems        map[string][]string   // names of packages by what is left without families; nil until asked for
 	failed       []*Evaluated
 	own          []provided // packages of this cell's evaluations
 }

@@ -13,6 +13,17 @@ type Reference struct {
 	// Optional says that nothing comes of the macro where it is not defined:
 	// %{?name}, %{!?name:…}.
 	Optional bool
+
+	// Within is what the reference is part of, so that it counts only when that
+	// is expanded.
+	Within Within
+}
+
+// Within is what a reference can be part of.
+type Within struct {
+	Define   string // the macro whose body it is in
+	Optional bool   // %{?name:…}, %{!?name:…}
+	Shell    bool   // %(…)
 }
 
 // Kind is what a reference is.
@@ -43,26 +54,39 @@ func (t *Text) Definitions() []Definition {
 		if r.Kind != Macro || r.Name != "define" && r.Name != "global" {
 			continue
 		}
-		body := strings.TrimSpace(r.Body)
-		n := nameLength(body)
-		if n == 0 {
-			continue
+		if name, value := defined(r.Body); name != "" {
+			all = append(all, Definition{r.Position, name, value})
 		}
-		value := body[n:]
-		if strings.HasPrefix(value, "(") { // its parameters
-			_, value, _ = strings.Cut(value, ")")
-		}
-		all = append(all, Definition{r.Position, body[:n], strings.TrimSpace(value)})
 	}
 	return all
+}
+
+// defined reads what follows %define.
+func defined(body string) (name, value string) {
+	body = strings.TrimSpace(body)
+	n := nameLength(body)
+	value = body[n:]
+	if strings.HasPrefix(value, "(") { // its parameters
+		_, value, _ = strings.Cut(value, ")")
+	}
+	return body[:n], strings.TrimSpace(value)
 }
 
 // maxNesting is rpm's own limit of macros in macros (rpm: macro.c).
 const maxNesting = 64
 
 type scanner struct {
-	t     *Text
-	found []Reference
+	t      *Text
+	found  []Reference
+	within Within
+}
+
+// inside reads what is part of something.
+func (s *scanner) inside(w Within, from, to, later, depth int) {
+	before := s.within
+	s.within = w
+	s.scan(from, to, later, depth)
+	s.within = before
 }
 
 // scan reads text[from:to], which will be expanded again as often as later says.
@@ -106,7 +130,9 @@ func (s *scanner) macro(at, to, later, depth int) int {
 	case '(':
 		end, after := s.bracket(at+1, to)
 		s.add(at, Reference{Kind: Shell, Body: text[at+2 : end]})
-		s.scan(at+2, end, later, depth+1)
+		within := s.within
+		within.Shell = true
+		s.inside(within, at+2, end, later, depth+1)
 		return after
 	case '[':
 		end, after := s.bracket(at+1, to)
@@ -176,7 +202,9 @@ func (s *scanner) braced(at, end, later, depth int) {
 	if name == "expand" || name == "global" {
 		later++
 	}
-	s.scan(rest, end, later, depth+1)
+	within := s.within
+	within.Optional = within.Optional || optional
+	s.inside(within, rest, end, later, depth+1)
 }
 
 // bare reads %name, with the rest of the line where that belongs to it.
@@ -195,10 +223,13 @@ func (s *scanner) bare(at, to, later, depth int) int {
 	case "define", "global":
 		end := s.endOfDefinition(rest, to)
 		s.add(at, Reference{Kind: Macro, Name: name, Body: text[rest:end]})
-		if name == "global" {
+		within := s.within
+		if name == "global" { // it is expanded at once, and again when used
 			later++
+		} else {
+			within.Define, _ = defined(text[rest:end])
 		}
-		s.scan(rest, end, later, depth+1)
+		s.inside(within, rest, end, later, depth+1)
 		return end
 	}
 	s.add(at, Reference{Kind: Macro, Name: name, Body: text[rest:s.endOfLine(rest, to)], Optional: optional})
@@ -206,7 +237,7 @@ func (s *scanner) bare(at, to, later, depth int) int {
 }
 
 func (s *scanner) add(at int, r Reference) {
-	r.Position = s.t.position(at)
+	r.Position, r.Within = s.t.position(at), s.within
 	s.found = append(s.found, r)
 }
 
