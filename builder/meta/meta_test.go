@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ohpc-build/ohpc-build/internal/store"
+	"github.com/ohpc-build/ohpc-build/internal/testenv"
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/recipes/catalog"
 	"github.com/ohpc-build/ohpc-build/recipes/load"
@@ -185,6 +186,7 @@ func TestLikeRPMBuild(t *testing.T) {
 // TestOrdinary signs packages, verifies them as a client does, and installs from
 // a repository of them.
 func TestOrdinary(t *testing.T) {
+	testenv.Root(t) // rpm --root changes the root
 	key, err := sign.Generate(sign.Params{Name: "Test", Email: "test@example.org", Created: time.Unix(1700000000, 0), Bits: 2048})
 	require.NoError(t, err)
 	dir := t.TempDir()
@@ -217,17 +219,15 @@ func TestOrdinary(t *testing.T) {
 		"--setopt=reposdir=/dev/null", "--forcearch=x86_64", "repoquery", "--requires", "--resolve", "--recursive", "ohpc-top")
 	require.Contains(t, found, "ohpc-example-0:3.0~rc1-1.300.ohpc.x86_64")
 
-	if os.Geteuid() == 0 {
-		binaries := []string{"ohpc-example-3.0~rc1-1.300.ohpc.x86_64.rpm", "ohpc-top-3.0~rc1-1.300.ohpc.noarch.rpm"}
-		rpmIn := func(args ...string) string {
-			return rpmtest.Run(t, "rpm", append([]string{"--root", root}, args...)...)
-		}
-		rpmIn("--import", public)
-		rpmIn("-i", "--ignorearch", filepath.Join(repository, binaries[0]), filepath.Join(repository, binaries[1]))
-		require.Equal(t, "ohpc-top\n", rpmIn("-q", "--whatrequires", "ohpc-example", "--qf", "%{NAME}\n"))
-		_, err := rpmtest.Try(t, "rpm", "--root", root, "-e", "ohpc-example")
-		require.Error(t, err, "another package requires it")
+	binaries := []string{"ohpc-example-3.0~rc1-1.300.ohpc.x86_64.rpm", "ohpc-top-3.0~rc1-1.300.ohpc.noarch.rpm"}
+	rpmIn := func(args ...string) string {
+		return rpmtest.Run(t, "rpm", append([]string{"--root", root}, args...)...)
 	}
+	rpmIn("--import", public)
+	rpmIn("-i", "--ignorearch", filepath.Join(repository, binaries[0]), filepath.Join(repository, binaries[1]))
+	require.Equal(t, "ohpc-top\n", rpmIn("-q", "--whatrequires", "ohpc-example", "--qf", "%{NAME}\n"))
+	_, err = rpmtest.Try(t, "rpm", "--root", root, "-e", "ohpc-example")
+	require.Error(t, err, "another package requires it")
 }
 
 // TestSameEverywhere compares with digests that do not depend on when, where and

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ohpc-build/ohpc-build/internal/testenv"
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 	"github.com/ohpc-build/ohpc-build/repo/rpm/rpmtest"
 	"github.com/ohpc-build/ohpc-build/repo/rpm/write"
@@ -348,9 +349,7 @@ func TestRPMAccepts(t *testing.T) {
 
 // TestInstall installs packages into a root of their own.
 func TestInstall(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("installing into another root needs root")
-	}
+	testenv.Root(t)
 	root := t.TempDir()
 	rpmIn := func(args ...string) string {
 		return rpmtest.Run(t, "rpm", append([]string{"--root", root, "--nosignature"}, args...)...)
