@@ -260,3 +260,20 @@ func TestMergeProblems(t *testing.T) {
 	_, err := targets.Merge([]*recipes.Target{{Name: "Ours", Evaluate: "Debian_13"}}, nil, nil)
 	require.EqualError(t, err, `target Ours is to be evaluated in the image of another: there is no target "Debian_13" (did you mean "Debian_12"?)`)
 }
+
+// The examples in docs/targets.md are right.
+func TestDocumentation(t *testing.T) {
+	text, err := os.ReadFile("../../docs/targets.md")
+	require.NoError(t, err)
+	examples := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(text, -1)
+	require.NotEmpty(t, examples)
+	for _, example := range examples {
+		_, err := merge(t, nil, string(example[1]))
+		require.NoError(t, err)
+	}
+	for _, name := range defined {
+		target := find(t, shipped(t), name)
+		require.Contains(t, string(text), "| `"+name+"` |")
+		require.Contains(t, string(text), "| `"+target.Image.Reference+"` |")
+	}
+}
