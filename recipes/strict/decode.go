@@ -180,6 +180,10 @@ func (d *decoder) value(n ast.Node, v reflect.Value, path string) {
 	}
 	switch v.Kind() {
 	case reflect.Struct:
+		if len(orderedFields(v.Type())) == 0 {
+			d.fail(n, "", "%s must be %s, not %s", named(path), kindOf(v.Type()), describe(n))
+			return
+		}
 		d.mapping(n, v, path, d.structure)
 	case reflect.Map:
 		d.mapping(n, v, path, d.table)
@@ -192,7 +196,8 @@ func (d *decoder) value(n ast.Node, v reflect.Value, path string) {
 
 func (d *decoder) scalar(n ast.ScalarNode, v reflect.Value, path string) {
 	text := textOf(n)
-	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+	_, isBool := n.(*ast.BoolNode)
+	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok && !isBool {
 		if err := u.UnmarshalText([]byte(text)); err != nil {
 			d.fail(n, "", "%s: %v", named(path), err)
 		}
@@ -202,7 +207,7 @@ func (d *decoder) scalar(n ast.ScalarNode, v reflect.Value, path string) {
 	switch v.Kind() {
 	case reflect.String:
 		// 3 and 1.10 where a string is wanted are what they look like; true is not.
-		if _, isBool := n.(*ast.BoolNode); !isBool {
+		if !isBool {
 			v.SetString(text)
 			ok = true
 		}
@@ -378,8 +383,15 @@ func in(path string) string {
 	return " in " + path
 }
 
+func isText(t reflect.Type) bool {
+	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+}
+
 // kindOf says what a Go type looks like in YAML.
 func kindOf(t reflect.Type) string {
+	if isText(t) && t.Kind() != reflect.Slice && (t.Kind() != reflect.Struct || len(orderedFields(t)) == 0) {
+		return "a string"
+	}
 	switch t.Kind() {
 	case reflect.Bool:
 		return "true or false"
