@@ -1,7 +1,9 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/internal/store"
@@ -97,6 +99,15 @@ type Failure struct {
 	File     string   `json:"file,omitempty"` // where the mistake is, if that is known
 	Line     int      `json:"line,omitempty"`
 	Messages []string `json:"messages"`
+}
+
+// Error says what rpm said, and where.
+func (f Failure) Error() string {
+	place := f.File
+	if f.Line > 0 {
+		place = fmt.Sprintf("%s:%d", f.File, f.Line)
+	}
+	return place + ": " + strings.Join(f.Messages, "; ")
 }
 
 // ID is the name of a job: stable from run to run.
