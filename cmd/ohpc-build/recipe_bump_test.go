@@ -31,11 +31,13 @@ func newBumping(t *testing.T) *bumping {
 	b.write("catalog/targets/EL_9.yaml", "name: EL_9\nsummary: s\narchitectures: [x86_64]\nimage: {reference: example.org/el:9}\nmanagers: [dnf]\nchecks: [install-dnf]\n")
 	for _, name := range []string{"warewulf-common", "warewulf-vnfs", "other"} {
 		recipe := "name: " + name + "\nkind: component\ngroup: provisioning\nsummary: s\n"
+		version := "1"
 		if name != "other" {
+			version = "%{pin_version}"
 			recipe += "sources:\n  - file: warewulf3.tar.gz\n    git: {pin: warewulf, prefix: warewulf3}\n"
 		}
 		b.write("catalog/components/provisioning/"+name+"/recipe.yaml", recipe)
-		b.write("catalog/components/provisioning/"+name+"/SPECS/"+name+".spec", "Name: "+name+"\nVersion: %{pin_version}\n")
+		b.write("catalog/components/provisioning/"+name+"/SPECS/"+name+".spec", "Name: "+name+"\nVersion: "+version+"\n")
 	}
 	b.write("catalog/pins/warewulf.yaml", "url: upstream # beside the catalogue\nbranch: development\n")
 	var err error

@@ -13,7 +13,7 @@ type Rule struct {
 	Name        string
 	Severities  string // that its findings can have
 	Summary     string // a sentence
-	Explanation string // why it matters, and what is and is not looked at
+	Explanation string // in Markdown: why it matters, and what is and is not looked at
 }
 
 // The rules' names. They do not change: people search for them.
@@ -60,19 +60,20 @@ Such a package can be built and published and cannot be installed. Looked at are
 warning), rich dependencies as far as they are certain, for each cell by itself. Names that only the recipes can provide count
 (those with the project's ending, -ohpc); other names only when it is known what the target itself provides. A package that is
 there in another version, or for another architecture only, is named. Whether a finished repository installs is told by
-ohpc-build validate closure.`},
+'ohpc-build validate closure'.`},
 		{ruleProvider, "error, warning", "two jobs make the same package, or several packages provide what is required", `
 Two packages with one name in one repository overwrite each other, or clients install the one with the higher version. It is an
 error whether the jobs are of two recipes, or two variants of one whose name does not tell them apart. A warning is given when a
 package requires a name that is no package's own and that several packages provide.`},
 		{ruleMacro, "error, warning", "a macro is left unexpanded", `
-rpm leaves a macro that nothing defines as it is, without a word: in names, versions and requirements, in the paths of %files, in
+rpm leaves a macro that nothing defines as it is, without a word: in names, versions and requirements, in the paths of '%files', in
 the files that scripts write. A repository definition then asks for an address with a macro's name in it. Some macros, such as
-ohpc_repo and _repository, exist only in the project configuration of OpenHPC's build service; give them values under defines:.
-Looked at are the tags as rpm expanded them, and in the text the names that neither the spec, the files it includes, the
-variant's defines nor rpm define. Names that begin with an underscore are taken to be the distribution's; %{?name} is optional.`},
+'%{ohpc_repo}' and '%{_repository}', exist only in the project configuration of OpenHPC's build service; give them values under
+'defines:'. Looked at are the tags as rpm expanded them, and in the text the names that neither the spec, the files it includes,
+the variant's defines nor rpm define. Names that begin with an underscore are taken to be the distribution's; '%{?name}' is
+optional.`},
 		{ruleName, "error, warning", "a package is named outside the convention", `
-The convention is <name>[-<compiler>[-<mpi>]]-ohpc, with the names of subpackages behind it, and ohpc-<name> for what is the
+The convention is 'NAME[-COMPILER[-MPI]]-ohpc', with the names of subpackages behind it, and 'ohpc-NAME' for what is the
 project's own. A name without the ending takes the place of the distribution's package; one without its family collides with the
 next variant; one with another family than it was built with is an error. PROJ_DELIM, where it is defined, is the ending.`},
 		{ruleSource, "error, warning", "a source is fetched without a digest", `
@@ -83,30 +84,30 @@ The spec names a file that is not in SOURCES, that no recipe.yaml tells how to g
 at it. A warning in a source tree, where a script may bring it.`},
 		{ruleForeign, "error, warning", "boot or program files of another architecture", `
 x86 boot loaders in packages for aarch64 install well and boot nothing. Looked at are ELF and EFI files in SOURCES, paths in
-%files (pxelinux.0, bootx64.efi, grubaa64.efi, bin-x86_64-efi, …; a warning where only a word such as x86_64 tells), and names of
-packages and sources. Conditions such as %ifarch are understood. A recipe that names the architecture that builds it for
-all (noarch: x86_64) may hold that one's files.`},
+'%files' (pxelinux.0, bootx64.efi, grubaa64.efi, bin-x86_64-efi, …; a warning where only a word such as x86_64 tells), and names
+of packages and sources. Conditions such as '%ifarch' are understood. A recipe that names the architecture that builds it for
+all ('noarch: x86_64') may hold that one's files.`},
 		{ruleNoarch, "error", "a noarch package is not the same for each architecture", `
 Packages without an architecture lie in the repository once. When each architecture builds one with another version, or with other
 requirements, it is chance which is published. A recipe may name the one that builds it.`},
 		{ruleCommand, "error, warning", "the spec runs commands while it is parsed", `
-%(command) and Lua run whenever a spec is read: by the plan in a bare container, by the build in a full one, by whoever looks at the
-spec. What they print must not depend on where that is. Commands that only turn words into words may run: echo, printf, tr,
+'%(command)' and Lua run whenever a spec is read: by the plan in a bare container, by the build in a full one, by whoever looks at
+the spec. What they print must not depend on where that is. Commands that only turn words into words may run: echo, printf, tr,
 sed, awk, cut, head, tail, sort, uniq, expr, rev, wc, seq, grep, basename, dirname, cat without a file, test without one, and date
 with a fixed date. It is an error to ask the network or the clock; a warning to look at the system (rpm -q, uname, hostname, which,
 readlink), to read files, to run an interpreter or anything that is not known. rpm expands macros in comments too.`},
 		{rulePin, "warning", "several specs repeat one commit", `
 When a source tree has several specs, each with the commit, moving on means to change all of them. A file in pins/ serves them all,
-and recipe bump moves it.`},
+and 'ohpc-build recipe bump' moves it.`},
 		{ruleVersion, "warning", "a version of a pre-release that sorts after the release", `
-rpm takes 3.8pre and 3.8rc1 to be newer than 3.8, because something follows. With ~ they come before: 3.8~pre, 3.8~rc1.`},
+rpm takes 3.8pre and 3.8rc1 to be newer than 3.8, because something follows. With a tilde they come before: 3.8~pre, 3.8~rc1.`},
 		{ruleRelease, "note", "the release does not tell the target", `
-%{?dist} at the end of Release keeps packages for different targets apart by their file names.`},
+'%{?dist}' at the end of Release keeps packages for different targets apart by their file names.`},
 		{ruleObsoletes, "warning", "a package is obsoleted in every version", `
 Obsoletes without a version removes a package for ever, also one that comes back under its name later, and makes two repositories
 fight over it.`},
 		{ruleProcessors, "note", "the number of processors gets into the package", `
-rpm keeps the expanded spec in the source package. %{?_smp_mflags} is expanded to the number of processors, so that two
+rpm keeps the expanded spec in the source package. '%{?_smp_mflags}' is expanded to the number of processors, so that two
 machines make different packages of one spec. The variable RPM_BUILD_NCPUS is read when the script runs.`},
 	}
 }

@@ -1,7 +1,6 @@
 package lint
 
 import (
-	"maps"
 	"slices"
 	"strings"
 )
@@ -23,7 +22,7 @@ func where(met, of []*Evaluated) []string {
 	}
 	// Many recipes that are met in the same places share a line.
 	recipes := map[string][]string{}
-	for _, name := range slices.Sorted(maps.Keys(byRecipe)) {
+	for _, name := range sortedKeys(byRecipe) {
 		places := "all"
 		if len(byRecipe[name]) < len(all[name]) {
 			places = strings.Join(cells(byRecipe[name], all[name]), ", ")
@@ -31,7 +30,7 @@ func where(met, of []*Evaluated) []string {
 		recipes[places] = append(recipes[places], name)
 	}
 	var words []string
-	for _, places := range slices.Sorted(maps.Keys(recipes)) {
+	for _, places := range sortedKeys(recipes) {
 		word := strings.Join(recipes[places], ", ")
 		if places != "all" {
 			word += ": " + places
@@ -41,28 +40,32 @@ func where(met, of []*Evaluated) []string {
 	return words
 }
 
-// cells are target/arch, the target alone where all its architectures are met,
-// and the variants where not all are.
+// cells are target/arch, the target alone where all its architectures are met, the
+// architecture alone where all targets are, and the variants where not all are.
 func cells(met, of []*Evaluated) []string {
 	cellOf := func(e *Evaluated) string { return e.Variant.Target + "/" + e.Variant.Arch }
 	metIn, allIn := group(met, cellOf), group(of, cellOf)
-	whole := map[string]bool{} // targets of which everything is met
-	for target, list := range group(of, func(e *Evaluated) string { return e.Variant.Target }) {
-		n := 0
-		for _, e := range met {
-			if e.Variant.Target == target {
-				n++
-			}
+	whole := map[string]bool{} // targets and architectures of which everything is met
+	for _, by := range []func(*Evaluated) string{
+		func(e *Evaluated) string { return e.Variant.Target },
+		func(e *Evaluated) string { return e.Variant.Arch },
+	} {
+		metBy := group(met, by)
+		for name, list := range group(of, by) {
+			whole[name] = len(metBy[name]) == len(list)
 		}
-		whole[target] = n == len(list)
 	}
 	byVariants := map[string][]string{}
-	for _, cell := range slices.Sorted(maps.Keys(metIn)) {
-		target, _, _ := strings.Cut(cell, "/")
+	for _, cell := range sortedKeys(metIn) {
+		target, arch, _ := strings.Cut(cell, "/")
 		switch {
-		case whole[target]:
-			if !slices.Contains(byVariants[""], target) {
-				byVariants[""] = append(byVariants[""], target)
+		case whole[target] || whole[arch]:
+			name := target
+			if !whole[target] {
+				name = arch
+			}
+			if !slices.Contains(byVariants[""], name) {
+				byVariants[""] = append(byVariants[""], name)
 			}
 		case len(metIn[cell]) == len(allIn[cell]):
 			byVariants[""] = append(byVariants[""], cell)
@@ -82,7 +85,7 @@ func cells(met, of []*Evaluated) []string {
 	}
 	words := slices.Clone(byVariants[""])
 	delete(byVariants, "")
-	for _, variants := range slices.Sorted(maps.Keys(byVariants)) {
+	for _, variants := range sortedKeys(byVariants) {
 		in := strings.Join(byVariants[variants], ", ")
 		words = append(words, in+" ("+variants+")")
 	}
