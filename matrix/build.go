@@ -105,6 +105,9 @@ func (m *Matrix) runJob(ctx context.Context, j *plan.Job) (report.Job, error) {
 		}
 		return report.Job{Result: report.Fail, Reason: err.Error()}, err
 	}
+	if err := m.jobs.Prepare(ctx, j); err != nil {
+		return failed(err)
+	}
 	result, job, parts, err := m.jobs.Find(j)
 	if err != nil {
 		return failed(err)
@@ -124,7 +127,7 @@ func (m *Matrix) runJob(ctx context.Context, j *plan.Job) (report.Job, error) {
 	begin := time.Now()
 	result, err = m.builder.Build(ctx, job, log)
 	if err == nil {
-		err = m.jobs.Keep(j, parts, result)
+		err = m.jobs.Keep(j, parts, result, time.Since(begin))
 	}
 	row := report.Job{Result: report.Built, Reason: j.Reason}
 	if err != nil {

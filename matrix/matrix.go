@@ -59,13 +59,14 @@ type Matrix struct {
 	opt   Options
 	cells []*jobs.Cell
 
-	whole   bool   // a repository is made, not only packages
-	scratch string // a working folder that lasts as long as the run
-	store   *store.Store
-	sandbox *sandbox.Runtime
-	builder *builder.Builder
-	fetcher *source.Fetcher
-	key     *sign.Key
+	whole    bool   // a repository is made, not only packages
+	planOnly bool   // nothing is built
+	scratch  string // a working folder that lasts as long as the run
+	store    *store.Store
+	sandbox  *sandbox.Runtime
+	builder  *builder.Builder
+	fetcher  *source.Fetcher
+	key      *sign.Key
 
 	jobs      *jobs.Set
 	signed    map[store.Digest]store.Digest // of packages, by their unsigned digest
@@ -194,6 +195,7 @@ func (m *Matrix) Build(ctx context.Context) (*report.Run, error) {
 
 // Plan goes as far as the plan.
 func (m *Matrix) Plan(ctx context.Context) (*plan.Plan, error) {
+	m.planOnly = true
 	err := m.steps(ctx, []step{
 		{"host", m.prepare},
 		{"images", m.provideImages},
@@ -211,7 +213,7 @@ func (m *Matrix) makePlan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stage := m.opt.Progress.Stage("plan", len(m.cells))
+	stage := m.opt.Progress.Stage("plan", len(m.opt.Catalog.Recipes))
 	defer stage.Close()
 	in := jobs.Input{
 		Catalog: m.opt.Catalog, Cells: m.cells, Recipes: m.opt.Recipes, Others: m.whole, Families: m.opt.Families, Generated: generated,
@@ -224,10 +226,15 @@ func (m *Matrix) makePlan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range m.jobs.Skips {
+	for _, s := range m.jobs.Plan.Skips {
 		m.report.Jobs = append(m.report.Jobs, report.Job{
 			ID: plan.ID(s.Recipe, s.Variant, s.Target, s.Arch), Recipe: s.Recipe, Variant: s.Variant,
 			Target: s.Target, Arch: s.Arch, Result: report.Skip, Reason: s.Reason,
+		})
+	}
+	for _, f := range m.jobs.Plan.Failures {
+		m.report.Jobs = append(m.report.Jobs, report.Job{
+			ID: f.ID, Recipe: f.Recipe, Variant: f.Variant, Target: f.Target, Arch: f.Arch, Result: report.Fail, Reason: f.Error(),
 		})
 	}
 	return nil

@@ -116,18 +116,19 @@ const maxFile = 16 << 20
 
 // ReadFile reads a regular file of a catalogue, of at most 16 MiB.
 func ReadFile(fsys fs.FS, name string) ([]byte, error) {
-	f, err := fsys.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer io.Closer(f).Close()
-	fi, err := f.Stat()
+	// Before it is opened: a pipe would keep open waiting.
+	fi, err := fs.Stat(fsys, name)
 	if err != nil {
 		return nil, err
 	}
 	if !fi.Mode().IsRegular() {
 		return nil, errors.New("not a regular file")
 	}
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer io.Closer(f).Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
 		return nil, err

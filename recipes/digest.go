@@ -3,14 +3,19 @@ package recipes
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/ohpc-build/ohpc-build/internal/store"
 )
 
 // Inputs are the files that lie in _sourcedir whatever else is fetched: the
-// catalogue's shared ones and the recipe's own.
+// catalogue's shared ones and the recipe's own, of which one of the same name
+// counts. (A catalogue has none; in OpenHPC's tree some have copies.)
 func (c *Catalog) Inputs(r *Recipe) []File {
-	return append(append([]File(nil), c.Shared...), r.Sources...)
+	shared := slices.DeleteFunc(slices.Clone(c.Shared), func(s File) bool {
+		return slices.ContainsFunc(r.Sources, func(own File) bool { return own.Name == s.Name })
+	})
+	return append(shared, r.Sources...)
 }
 
 // Digest stands for everything of a recipe that can change what is built: its

@@ -16,6 +16,8 @@ type Variant struct {
 	Picks   []Pick   // by family name
 	Extra   string   // the name of the recipe's [Extra] that this is, or ""
 	Defines []Define // by name
+
+	own map[string]bool // of the defines, those that others of the recipe lack
 }
 
 // Pick is one member of one family.
@@ -61,6 +63,18 @@ func (v Variant) Requires() []string {
 	return packages
 }
 
+// Own are the defines that tell the variant from the recipe's others: those of
+// its families and of its extra variant.
+func (v Variant) Own() map[string]string {
+	own := map[string]string{}
+	for _, d := range v.Defines {
+		if v.own[d.Name] {
+			own[d.Name] = d.Value
+		}
+	}
+	return own
+}
+
 // TestPackages are the packages that a test of the recipe wants installed beside
 // what the recipe itself makes.
 func (v Variant) TestPackages(t Test) []string { return fillAll(t.Packages, v.Picks) }
@@ -95,7 +109,7 @@ func (c *Catalog) Expand(r *Recipe, t *Target, arch string) ([]Variant, []Skip) 
 			continue
 		}
 		v.Target, v.Arch = t.Name, arch
-		v.Defines = c.defines(v, t)
+		v.Defines, v.own = c.defines(v, t)
 		variants = append(variants, v)
 	}
 	return variants, skips
@@ -165,7 +179,8 @@ func (c *Catalog) memberExcluded(picks []Pick, target, arch string) (string, boo
 
 // defines are the catalogue's, the target's, the families', the pin's and those
 // of an extra variant, by name; of two with one name the later of these counts.
-func (c *Catalog) defines(v Variant, t *Target) []Define {
+func (c *Catalog) defines(v Variant, t *Target) (defines []Define, own map[string]bool) {
+	own = map[string]bool{}
 	values := maps.Clone(c.Defines)
 	if values == nil {
 		values = map[string]string{}
@@ -174,19 +189,22 @@ func (c *Catalog) defines(v Variant, t *Target) []Define {
 	for _, p := range v.Picks {
 		if family, err := c.Family(p.Family); err == nil {
 			values[family.Define] = p.Member
+			own[family.Define] = true
 		}
 	}
 	maps.Copy(values, pinDefines(v.Recipe.Pin))
 	for _, e := range v.Recipe.Variants {
 		if e.Name == v.Extra {
 			maps.Copy(values, e.Defines)
+			for name := range e.Defines {
+				own[name] = true
+			}
 		}
 	}
-	defines := make([]Define, 0, len(values))
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		defines = append(defines, Define{name, values[name]})
 	}
-	return defines
+	return defines, own
 }
 
 // Owner is the architecture, of those that are being built for a target, that

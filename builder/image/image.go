@@ -194,8 +194,14 @@ func (s *Images) Pull(ctx context.Context, ref, arch string) (*Image, error) {
 	return img, nil
 }
 
+// Pulled returns what [Images.Pull] got last for a reference, without asking for
+// it again. The error is [store.ErrNotFound] when that was never.
+func (s *Images) Pulled(ref, arch string) (*Image, error) { return s.Find(pullKey(ref, arch)) }
+
+func pullKey(ref, arch string) string { return "pull " + ref + " " + arch }
+
 func (s *Images) pull(ctx context.Context, ref, arch string) (*Image, error) {
-	key := "pull " + ref + " " + arch
+	key := pullKey(ref, arch)
 	if fetch.Immutable(ref) {
 		if img, err := s.Find(key); err == nil {
 			return img, nil

@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -17,17 +20,29 @@ func newRecipe(f *flags) *cobra.Command {
 		Args:  subcommand,
 		RunE:  help,
 	}
-	cmd.AddCommand(newRecipeList(f), newRecipeShow(f), newRecipeLint(f), newRecipeBump(f))
+	cmd.AddCommand(newRecipeList(f), newRecipeShow(f), newRecipeNew(f), newRecipeLint(f), newRecipeBump(f), newRecipeSchema())
 	return cmd
 }
 
-// catalogOnly loads the catalogue for commands that need nothing else.
+// catalogOnly loads the catalogue for commands that need nothing else. Its targets
+// are only those to work for.
 func (f *flags) catalogOnly() (*recipes.Catalog, error) {
 	c, err := readConfig(f.config)
 	if err != nil {
 		return nil, err
 	}
-	return f.loadCatalog(c)
+	cat, err := f.loadCatalog(c)
+	if err != nil {
+		return nil, err
+	}
+	names := orElse(f.targets, c.Targets)
+	for _, name := range names {
+		if _, err := cat.Target(name); err != nil {
+			return nil, &statusError{exitUsage, err}
+		}
+	}
+	cat.Targets = slices.DeleteFunc(slices.Clone(cat.Targets), func(t *recipes.Target) bool { return !slices.Contains(names, t.Name) })
+	return cat, nil
 }
 
 func newRecipeList(f *flags) *cobra.Command {
@@ -74,11 +89,9 @@ func newRecipeShow(f *flags) *cobra.Command {
 				return &statusError{exitUsage, err}
 			}
 			out := cmd.OutOrStdout()
-			text, err := recipes.ReadFile(c.FS, r.Dir+"/recipe.yaml")
-			if err != nil {
+			if err := showRecipe(out, c, r); err != nil {
 				return err
 			}
-			fmt.Fprintf(out, "# %s/recipe.yaml\n%s", r.Dir, text)
 			for _, t := range c.Targets {
 				for _, arch := range t.Architectures {
 					variants, skips := c.Expand(r, t, arch)
@@ -99,6 +112,27 @@ func newRecipeShow(f *flags) *cobra.Command {
 			return nil
 		},
 	}
+}
+
+// showRecipe prints a recipe's file, or for one of an OpenHPC tree, which has none,
+// what the tree says of it.
+func showRecipe(w io.Writer, c *recipes.Catalog, r *recipes.Recipe) error {
+	if !r.FromSpec {
+		text, err := recipes.ReadFile(c.FS, r.Dir+"/recipe.yaml")
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "# %s/recipe.yaml\n%s", r.Dir, text)
+		return nil
+	}
+	fmt.Fprintf(w, "# %s of OpenHPC %s\n# %s\n", r.Spec.Path, c.Version, r.Summary)
+	for _, kind := range slices.Sorted(maps.Keys(r.Families)) {
+		fmt.Fprintf(w, "# %s: %s\n", kind, strings.Join(r.Families[kind], ", "))
+	}
+	for _, f := range r.Sources {
+		fmt.Fprintf(w, "# source %s\n", f.Path)
+	}
+	return nil
 }
 
 func describeVariant(v recipes.Variant) string {

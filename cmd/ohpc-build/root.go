@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,12 +14,15 @@ import (
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/recipes/catalog"
 	"github.com/ohpc-build/ohpc-build/recipes/load"
+	"github.com/ohpc-build/ohpc-build/recipes/tree"
 )
 
 // flags are the flags that every command has.
 type flags struct {
 	config        string
 	catalog       string
+	tree          string
+	release       string
 	targets       []string
 	architectures []string
 	families      []string
@@ -56,7 +60,9 @@ recipe or configuration, 3 the host lacks something, 130 interrupted.`,
 	p := root.PersistentFlags()
 	p.StringVar(&f.config, "config", "", "configuration `file` (default: ohpc-build.yaml in the current folder, if there is one)")
 	p.StringVar(&f.catalog, "catalog", "", "`folder` with recipes, families and targets (default: the embedded catalogue)")
-	p.StringSliceVar(&f.targets, "target", nil, "`target` to work for; may be repeated (default: all)")
+	p.StringVar(&f.tree, "tree", "", "`folder` of an OpenHPC checkout to read as it is, in place of a catalogue")
+	p.StringVar(&f.release, "release", "", "`release` of --tree, such as 3.2.0 (default: the latest that it has)")
+	p.StringSliceVar(&f.targets, "target", nil, "`target` to work for; may be repeated (default: all of the catalogue; EL_9, Leap_15 and openEuler_22.03 for --tree)")
 	p.StringSliceVar(&f.architectures, "arch", nil, "`architecture` to work for: x86_64 or aarch64; may be repeated (default: all)")
 	p.StringSliceVar(&f.families, "family", nil, "`kind=member` to build with, such as compiler=gnu12; may be repeated (default: all members)")
 	p.StringVar(&f.state, "state", "", "`folder` for the store, images and keys (default: ohpc-build in the user's cache folder)")
@@ -137,11 +143,19 @@ func (f *flags) matrix(names []string) (*matrix.Matrix, error) {
 	return matrix.New(opt)
 }
 
+// loadCatalog reads the catalogue or the tree that the flags and the configuration
+// name. It knows all targets there are afterwards; those to work for by default are
+// in the configuration's Targets.
 func (f *flags) loadCatalog(c *config) (*recipes.Catalog, error) {
-	dir := f.catalog
-	if dir == "" {
-		dir = c.Catalog
+	switch {
+	case f.tree != "" && f.catalog != "":
+		return nil, usageError("--tree and --catalog name two places for recipes; give one")
+	case f.tree == "" && f.release != "":
+		return nil, usageError("--release is a release of a --tree")
+	case f.tree != "":
+		return f.loadTree(c)
 	}
+	dir := cmp.Or(f.catalog, c.Catalog)
 	var (
 		cat *recipes.Catalog
 		err error
@@ -151,6 +165,28 @@ func (f *flags) loadCatalog(c *config) (*recipes.Catalog, error) {
 	} else {
 		cat, err = load.Dir(dir)
 	}
+	if err != nil {
+		return nil, &statusError{exitUsage, err}
+	}
+	return cat, c.completeTargets(cat)
+}
+
+// treeTargets are the distributions that OpenHPC 3.x is built for.
+var treeTargets = []string{"EL_9", "Leap_15", "openEuler_22.03"}
+
+func (f *flags) loadTree(c *config) (*recipes.Catalog, error) {
+	known := &recipes.Catalog{}
+	if len(c.Targets) == 0 {
+		c.Targets = treeTargets
+	}
+	if err := c.completeTargets(known); err != nil {
+		return nil, err
+	}
+	cat, err := tree.Load(f.tree, tree.Options{
+		Release: f.release, Targets: known.Targets,
+		// What the Build Service's project configuration tells the release package.
+		Defines: map[string]string{"ohpc_repo": c.Repository.URL},
+	})
 	if err != nil {
 		return nil, &statusError{exitUsage, err}
 	}

@@ -92,7 +92,7 @@ func ruleFor(pkg string) (rule, bool) {
 
 func allowed(r rule, from, to string) bool {
 	if isGround(from) {
-		return false
+		return inTree(to, r.tree)
 	}
 	if isGround(to) || inTree(to, r.tree) {
 		return true

@@ -3,7 +3,9 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/builder"
@@ -14,25 +16,37 @@ import (
 	"github.com/ohpc-build/ohpc-build/recipes/spec"
 )
 
-// candidate is recipe × variant × cell before rpm was asked about it.
+// candidate is recipe × variant × cell before rpm was asked about it, and then
+// what rpm said.
 type candidate struct {
 	job     *plan.Job
+	build   builder.Job // without what it depends on
 	cell    *Cell
 	variant recipes.Variant
+	inputs  []recipes.File // of the catalogue
 	query   spec.Query
+	result  *spec.Result
+
+	// missing are the sources that have to be fetched from the spec's addresses
+	// before anything can be said of what comes of them.
+	missing []string
 }
 
 // expand makes the candidates of one recipe in one cell.
-func (s *Set) expand(ctx context.Context, cell *Cell, r *recipes.Recipe) ([]*candidate, []recipes.Skip, error) {
+func (s *Set) expand(ctx context.Context, cell *Cell, r *recipes.Recipe) ([]*candidate, []plan.Skip, error) {
 	archs := s.architectures(cell.Target)
 	owner, ok := r.Owner(cell.Target, archs)
 	if !ok {
-		return nil, []recipes.Skip{{
+		return nil, []plan.Skip{{
 			Recipe: r.Name, Target: cell.Target.Name, Arch: cell.Arch,
 			Reason: "is built on " + r.Noarch + " only, which is not part of this run",
 		}}, nil
 	}
-	variants, skips := s.in.Catalog.Expand(r, cell.Target, cell.Arch)
+	variants, skipped := s.in.Catalog.Expand(r, cell.Target, cell.Arch)
+	var skips []plan.Skip
+	for _, k := range skipped {
+		skips = append(skips, plan.Skip(k))
+	}
 	if owner != "" && owner != cell.Arch {
 		return nil, skips, nil // made in the owner's cell, for this one too
 	}
@@ -81,75 +95,105 @@ func (s *Set) wanted(v recipes.Variant) bool {
 // jobs' packages.
 func (s *Set) candidate(ctx context.Context, cell *Cell, v recipes.Variant) (*candidate, error) {
 	r := v.Recipe
-	image := cell.Image
+	c := &candidate{cell: cell, variant: v, inputs: s.in.Catalog.Inputs(r)}
 	j := &plan.Job{
 		ID: plan.ID(r.Name, v.Name(), cell.Target.Name, cell.Arch), Recipe: r.Name, Variant: v.Name(),
 		Target: cell.Target.Name, Arch: cell.Arch,
-		Inputs: plan.Parts{plan.PartBuilder: builder.Format, plan.PartImage: string(image.Digest)},
+		Inputs: plan.Parts{plan.PartBuilder: builder.Format, plan.PartImage: imagePart(cell)},
 	}
-	job := builder.Job{
-		ID: j.ID, Arch: cell.Arch, Image: image,
+	c.job = j
+	c.build = builder.Job{
+		ID: j.ID, Arch: cell.Arch, Image: cell.Image,
 		Limits: limits(emulate.Native(cell.Arch), time.Duration(r.Needs.Time), int64(r.Needs.Memory), r.Needs.Cores),
 	}
 	if native := cell.Native; native != nil {
-		job.Native = &builder.Native{Mounts: native.Mounts, Env: native.Env}
+		c.build.Native = &builder.Native{Mounts: native.Mounts, Env: native.Env}
 		j.Inputs[plan.PartNative] = native.Digest
 	}
-	c := &candidate{job: j, cell: cell, variant: v}
-	var err error
-	if job.Spec, c.query.Path, err = s.specOf(ctx, v); err != nil {
+	if err := s.setSpec(ctx, c); err != nil {
 		return nil, err
 	}
-	j.Inputs[plan.PartSpec] = string(job.Spec.Digest)
-	for _, f := range s.in.Catalog.Inputs(r) {
-		data, err := s.in.Catalog.Read(f)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := s.store.PutBytes(ctx, data); err != nil {
-			return nil, err
-		}
-		job.Sources = append(job.Sources, builder.File{Name: f.Name, Digest: f.Digest})
+	j.Inputs[plan.PartSpec] = string(c.build.Spec.Digest)
+	for _, f := range c.inputs {
+		c.build.Sources = append(c.build.Sources, builder.File{Name: f.Name, Digest: f.Digest})
 		c.query.Sources = append(c.query.Sources, spec.File{Name: f.Name, Digest: f.Digest})
+		j.Files = append(j.Files, f.Path)
 	}
 	for _, f := range r.Fetched {
 		d, err := s.digestOf(ctx, f, cell.Target.Name)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", r.Name, err)
 		}
-		job.Sources = append(job.Sources, builder.File{Name: f.File, Digest: d})
+		c.build.Sources = append(c.build.Sources, builder.File{Name: f.File, Digest: d})
 	}
-	for _, f := range job.Sources {
+	for _, f := range c.build.Sources {
 		j.Inputs[plan.PartSource(f.Name)] = string(f.Digest)
 	}
+	j.Defines = v.Own()
 	for _, d := range v.Defines {
-		job.Defines = append(job.Defines, builder.Define{Name: d.Name, Value: d.Value})
+		c.build.Defines = append(c.build.Defines, builder.Define{Name: d.Name, Value: d.Value})
 		c.query.Defines = append(c.query.Defines, spec.Define{Name: d.Name, Value: d.Value})
 		j.Inputs[plan.PartDefine(d.Name)] = d.Value
 	}
-	c.query.Spec = spec.File{Name: job.Spec.Name, Digest: job.Spec.Digest}
+	if cell.Reader.Target != cell.Target.Name {
+		for _, name := range slices.Sorted(maps.Keys(cell.Target.Macros)) {
+			c.query.Defines = append(c.query.Defines, spec.Define{Name: name, Value: cell.Target.Macros[name]})
+		}
+	}
 	c.query.Arch = cell.Arch
-	s.jobs[j.ID], s.variants[j.ID] = job, v
 	return c, nil
 }
 
-// specOf puts a recipe's spec into the store, or the one that stands for a
-// meta-package's list.
-func (s *Set) specOf(ctx context.Context, v recipes.Variant) (builder.File, string, error) {
-	r := v.Recipe
-	name, path := r.Spec.Name, r.Spec.Path
-	var text []byte
-	if r.Kind == recipes.MetaPackage {
-		name, path = r.Name+".spec", r.Dir
-		text = []byte(s.in.Catalog.MetaSpec(v))
-	} else {
-		var err error
-		if text, err = s.in.Catalog.Read(r.Spec); err != nil {
-			return builder.File{}, "", err
-		}
+// imagePart stands for a cell's image in keys: its digest, or where it is to come
+// from as long as it is not at hand.
+func imagePart(cell *Cell) string {
+	if cell.Image.Digest != "" {
+		return string(cell.Image.Digest)
 	}
-	d, err := s.store.PutBytes(ctx, text)
-	return builder.File{Name: name, Digest: d}, path, err
+	return "reference " + cell.Target.Image.Reference
+}
+
+// setSpec tells a candidate its spec, or the one that stands for a meta-package's
+// list.
+func (s *Set) setSpec(ctx context.Context, c *candidate) error {
+	r := c.variant.Recipe
+	f, path := r.Spec, r.Spec.Path
+	if r.Kind == recipes.MetaPackage {
+		d, err := s.store.PutBytes(ctx, []byte(s.in.Catalog.MetaSpec(c.variant)))
+		if err != nil {
+			return err
+		}
+		f, path = recipes.File{Name: r.Name + ".spec", Digest: d}, r.Dir
+		c.job.Files = append(c.job.Files, r.Dir+"/recipe.yaml")
+	} else {
+		c.inputs = append(c.inputs[:len(c.inputs):len(c.inputs)], f)
+		c.job.Spec = path
+	}
+	c.build.Spec = builder.File{Name: f.Name, Digest: f.Digest}
+	c.query.Spec = spec.File{Name: f.Name, Digest: f.Digest}
+	c.query.Path = path
+	return nil
+}
+
+// keepInputs brings the files of the catalogue that a candidate is made of into
+// the store.
+func (s *Set) keepInputs(ctx context.Context, c *candidate) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range c.inputs {
+		if s.kept[f.Digest] {
+			continue
+		}
+		data, err := s.in.Catalog.Read(f)
+		if err != nil {
+			return err
+		}
+		if _, err := s.store.PutBytes(ctx, data); err != nil {
+			return err
+		}
+		s.kept[f.Digest] = true
+	}
+	return nil
 }
 
 // digestOf is what a source is known by. One whose digest is in the recipe is

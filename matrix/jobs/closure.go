@@ -10,18 +10,18 @@ import (
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 )
 
-// headers reads packages' headers out of the store, each once.
-type headers struct {
+// headerCache reads packages' headers out of the store, each once.
+type headerCache struct {
 	store *store.Store
 	mu    sync.Mutex
 	read  map[store.Digest]*rpm.Package
 }
 
-func newHeaders(st *store.Store) *headers {
-	return &headers{store: st, read: map[store.Digest]*rpm.Package{}}
+func newHeaderCache(st *store.Store) *headerCache {
+	return &headerCache{store: st, read: map[store.Digest]*rpm.Package{}}
 }
 
-func (h *headers) of(d store.Digest) (*rpm.Package, error) {
+func (h *headerCache) of(d store.Digest) (*rpm.Package, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if p, ok := h.read[d]; ok {
@@ -46,10 +46,10 @@ type available struct {
 	header *rpm.Package
 }
 
-// closure picks of the available packages those that satisfy requirements, and
+// pick chooses of the available packages those that satisfy requirements, and
 // what those require in turn, by file name. What none of them provides is the
 // target's affair: rpm refuses the build root when the target lacks it too.
-func closure(requirements []rpm.Dependency, from []available) []available {
+func pick(requirements []rpm.Dependency, from []available) []available {
 	providers := map[string][]int{}
 	for i, a := range from {
 		for p := range a.header.Provides() {

@@ -13,7 +13,7 @@ import (
 )
 
 // made puts a package into a store and reads it back as the run would.
-func made(t *testing.T, h *headers, name, version string, provides, requires []string) available {
+func made(t *testing.T, h *headerCache, name, version string, provides, requires []string) available {
 	t.Helper()
 	zeros := func(n int) []uint32 { return make([]uint32, n) }
 	empty := func(n int) []string { return make([]string, n) }
@@ -41,7 +41,7 @@ func made(t *testing.T, h *headers, name, version string, provides, requires []s
 func TestClosure(t *testing.T) {
 	st, err := store.Open(t.TempDir())
 	require.NoError(t, err)
-	h := newHeaders(st)
+	h := newHeaderCache(st)
 	from := []available{
 		made(t, h, "gnu12-compilers-ohpc", "12.2.0", nil, []string{"lmod-ohpc", "gcc"}),
 		made(t, h, "lmod-ohpc", "3", nil, []string{"ohpc-filesystem", "Lmod"}),
@@ -64,7 +64,7 @@ func TestClosure(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
-			for _, a := range closure(tc.requires, from) {
+			for _, a := range pick(tc.requires, from) {
 				got = append(got, a.recipe)
 			}
 			require.Equal(t, tc.want, strings.Join(got, " "))
@@ -75,7 +75,7 @@ func TestClosure(t *testing.T) {
 func TestHeadersOfDamagedPackages(t *testing.T) {
 	st, err := store.Open(t.TempDir())
 	require.NoError(t, err)
-	h := newHeaders(st)
+	h := newHeaderCache(st)
 	d, err := st.PutBytes(t.Context(), []byte("no package at all"))
 	require.NoError(t, err)
 	_, err = h.of(d)

@@ -4,82 +4,151 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/ohpc-build/ohpc-build/builder/emulate"
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
-	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/recipes/spec"
+	"github.com/ohpc-build/ohpc-build/recipes/spec/headers"
 )
 
 // specTimeout bounds one container that reads specs.
 const specTimeout = 30 * time.Minute
 
-// evaluate asks rpm about the candidates: those that it can read become jobs.
-func (s *Set) evaluate(ctx context.Context, candidates []*candidate, progress Progress) ([]*plan.Job, []recipes.Skip, error) {
-	var (
-		jobs     []*plan.Job
-		skips    []recipes.Skip
-		problems []error
-	)
-	for _, cell := range s.in.Cells {
-		progress.Begin(cell.String())
-		var mine []*candidate
-		var queries []spec.Query
-		for _, c := range candidates {
-			if c.cell == cell {
-				mine = append(mine, c)
-				queries = append(queries, c.query)
-			}
-		}
-		host := s.evaluatorCell(cell)
-		image := host.Image
-		evaluator := spec.New(s.store, &specRunner{s.sandbox, image.Layers}, spec.Image{Digest: image.Digest, Arch: host.Arch})
-		answers, err := evaluator.Evaluate(ctx, queries)
-		if err != nil {
-			return nil, nil, err
-		}
-		for i, a := range answers {
-			c := mine[i]
-			var skip *spec.SkipError
-			switch {
-			case errors.As(a.Err, &skip):
-				skips = append(skips, recipes.Skip{Recipe: c.job.Recipe, Variant: c.job.Variant, Target: c.job.Target, Arch: c.job.Arch, Reason: skip.Reason})
-			case a.Err != nil:
-				problems = append(problems, fmt.Errorf("%s: %w", c.job.ID, a.Err))
-			default:
-				c.take(a.Result)
-				jobs = append(jobs, c.job)
-			}
-		}
-		progress.End(cell.String(), fmt.Sprintf("%d specs read", len(mine)))
-	}
-	if len(problems) > 0 {
-		return nil, nil, &RecipeError{errors.Join(problems...)}
-	}
-	return jobs, skips, nil
+// evaluation is what came of asking rpm.
+type evaluation struct {
+	read     []*candidate // that have a result
+	skips    []plan.Skip
+	failures []plan.Failure
 }
 
-// evaluatorCell is the cell whose image reads the specs of another cell of the
-// same target: rpmspec takes the architecture as an option, so that it need not
-// be emulated where the host's own is part of the run.
-func (s *Set) evaluatorCell(cell *Cell) *Cell {
-	for _, c := range s.in.Cells {
-		if c.Target == cell.Target && emulate.Native(c.Arch) {
-			return c
+// evaluate asks rpm about the candidates.
+func (s *Set) evaluate(ctx context.Context, candidates []*candidate, progress Progress) (*evaluation, error) {
+	byReader := map[string][]*candidate{}
+	var order []string
+	for _, c := range candidates {
+		name := string(c.cell.Reader.Image.Digest)
+		if byReader[name] == nil {
+			order = append(order, name)
+		}
+		byReader[name] = append(byReader[name], c)
+	}
+	answers := map[*candidate]spec.Answer{}
+	for _, name := range order {
+		if err := s.ask(ctx, byReader[name], answers, progress); err != nil {
+			return nil, err
 		}
 	}
-	return cell
+	e := &evaluation{}
+	for _, c := range candidates {
+		e.add(c, answers[c])
+	}
+	e.read = s.share(e.read)
+	for _, c := range e.read {
+		if err := s.take(c); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
 }
 
-// take fills a job in with what rpm said.
-func (c *candidate) take(r *spec.Result) {
-	c.job.BuildRequires = r.Source.Requires
-	for _, p := range r.Packages {
-		c.job.Produces = append(c.job.Produces, plan.Produced{Name: p.Name, Provides: p.Provides, Requires: p.Requires})
+// ask puts the questions about candidates that one image answers.
+func (s *Set) ask(ctx context.Context, candidates []*candidate, answers map[*candidate]spec.Answer, progress Progress) error {
+	reader := candidates[0].cell.Reader
+	evaluator := spec.New(s.store, &specRunner{s.sandbox, reader.Image.Layers}, spec.Image{Digest: reader.Image.Digest, Arch: reader.Arch})
+	queries := make([]spec.Query, len(candidates))
+	for i, c := range candidates {
+		queries[i] = c.query
 	}
+	known, open, err := evaluator.Recall(queries)
+	if err != nil {
+		return err
+	}
+	for i, c := range candidates {
+		answers[c] = known[i]
+	}
+	if len(open) == 0 {
+		return nil
+	}
+	// Only what has to be read anew need be in the store.
+	asked := make([]spec.Query, len(open))
+	for n, i := range open {
+		if err := s.keepInputs(ctx, candidates[i]); err != nil {
+			return err
+		}
+		asked[n] = queries[i]
+	}
+	fresh, err := evaluator.Evaluate(ctx, asked, specProgress{progress})
+	if err != nil {
+		return err
+	}
+	for n, i := range open {
+		answers[candidates[i]] = fresh[n]
+	}
+	return nil
+}
+
+// specProgress tells a run's progress which spec is being read.
+type specProgress struct{ Progress }
+
+func (p specProgress) End(path string, queries int) {
+	p.Progress.End(path, fmt.Sprintf("read %d×", queries))
+}
+
+func (e *evaluation) add(c *candidate, a spec.Answer) {
+	j := c.job
+	var skip *spec.SkipError
+	var mistake *spec.ParseError
+	switch {
+	case errors.As(a.Err, &skip):
+		e.skips = append(e.skips, plan.Skip{Recipe: j.Recipe, Variant: j.Variant, Target: j.Target, Arch: j.Arch, Reason: skip.Reason})
+	case errors.As(a.Err, &mistake):
+		e.failures = append(e.failures, plan.Failure{
+			ID: j.ID, Recipe: j.Recipe, Variant: j.Variant, Target: j.Target, Arch: j.Arch,
+			File: mistake.File, Line: mistake.Line, Messages: mistake.Messages,
+		})
+	default:
+		c.result = a.Result
+		e.read = append(e.read, c)
+	}
+}
+
+// share makes one job of several where a spec of an OpenHPC tree says the same on
+// all architectures and makes nothing but noarch packages. (A recipe says so itself.)
+// The first of the target's architectures builds it.
+func (s *Set) share(candidates []*candidate) []*candidate {
+	type slot struct{ name, target string }
+	first := map[slot]*candidate{}
+	return slices.DeleteFunc(candidates, func(c *candidate) bool {
+		if !c.variant.Recipe.FromSpec || slices.ContainsFunc(c.result.Packages, func(h headers.Header) bool { return h.Arch != "noarch" }) {
+			return false
+		}
+		k := slot{c.job.Name(), c.job.Target}
+		owner := first[k]
+		if owner == nil {
+			first[k] = c
+			return false
+		}
+		if !reflect.DeepEqual(owner.result.Packages, c.result.Packages) || !reflect.DeepEqual(owner.result.Source, c.result.Source) {
+			return false
+		}
+		owner.job.Shared = append(owner.job.Shared, c.job.Arch)
+		return true
+	})
+}
+
+// take fills a candidate's job in with what rpm said.
+func (s *Set) take(c *candidate) error {
+	j := c.job
+	j.BuildRequires = c.result.Source.Requires
+	for _, p := range c.result.Packages {
+		j.Produces = append(j.Produces, plan.Produced{Name: p.Name, Provides: p.Provides, Requires: p.Requires})
+	}
+	s.estimate(c)
+	return s.takeAddresses(c)
 }
 
 // specRunner gives package spec its containers.

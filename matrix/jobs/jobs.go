@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -15,6 +14,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/recipes/source"
+	"github.com/ohpc-build/ohpc-build/recipes/spec"
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 )
 
@@ -22,8 +22,18 @@ import (
 type Cell struct {
 	Target *recipes.Target
 	Arch   string
-	Image  buildroot.Image
+	Image  buildroot.Image // empty when it is not at hand: the cell can only be planned
 	Native *toolchain.Plan // native programs for emulated builds; nil: none
+
+	// Reader is whose rpm reads the cell's specs.
+	Reader Reader
+}
+
+// Reader is an image that has rpmspec.
+type Reader struct {
+	Image  buildroot.Image
+	Arch   string
+	Target string // whose image it is
 }
 
 func (c *Cell) String() string { return c.Target.Name + "/" + c.Arch }
@@ -46,24 +56,23 @@ type Input struct {
 // Set is the jobs of a run, with what is known of their results. It is safe for
 // concurrent use.
 type Set struct {
-	Plan  *plan.Plan
-	Skips []recipes.Skip // of the wanted recipes
+	Plan *plan.Plan
 
 	in      Input
 	store   *store.Store
 	sandbox Sandbox
 	fetcher *source.Fetcher
 	log     *slog.Logger
-	headers *headers
+	headers *headerCache
 
-	variants map[string]recipes.Variant // by job
-	jobs     map[string]builder.Job     // by job, without what it depends on
+	candidates map[string]*candidate // by job
+	kept       map[store.Digest]bool // files of the catalogue that are in the store
 
 	mu      sync.Mutex
 	results map[string]*builder.Result // by job
 }
 
-// Progress is told which cell's specs are being read.
+// Progress is shown which spec is being read.
 type Progress interface {
 	Begin(what string)
 	End(what, how string)
@@ -72,14 +81,14 @@ type Progress interface {
 // New asks rpm what every recipe would build in every cell, puts the jobs in
 // order, and finds the results that are in the store already. All recipes are
 // asked, not only those that are wanted: what the wanted ones need is known only
-// then.
+// then. A spec that cannot be read is a failure in the plan.
 func New(ctx context.Context, in Input, st *store.Store, sb Sandbox, fetcher *source.Fetcher, log *slog.Logger, progress Progress) (*Set, error) {
 	s := &Set{
-		in: in, store: st, sandbox: sb, fetcher: fetcher, log: log, headers: newHeaders(st),
-		variants: map[string]recipes.Variant{}, jobs: map[string]builder.Job{}, results: map[string]*builder.Result{},
+		in: in, store: st, sandbox: sb, fetcher: fetcher, log: log, headers: newHeaderCache(st),
+		candidates: map[string]*candidate{}, kept: map[store.Digest]bool{}, results: map[string]*builder.Result{},
 	}
 	var candidates []*candidate
-	var skips []recipes.Skip
+	var skips []plan.Skip
 	for _, cell := range in.Cells {
 		for _, r := range in.Catalog.Recipes {
 			more, skipped, err := s.expand(ctx, cell, r)
@@ -90,11 +99,19 @@ func New(ctx context.Context, in Input, st *store.Store, sb Sandbox, fetcher *so
 			skips = append(skips, skipped...)
 		}
 	}
-	jobs, skipped, err := s.evaluate(ctx, candidates, progress)
+	e, err := s.evaluate(ctx, candidates, progress)
 	if err != nil {
 		return nil, err
 	}
-	all, err := plan.New(jobs)
+	for _, c := range e.read {
+		s.candidates[c.job.ID] = c
+	}
+	base, err := s.base(ctx)
+	if err != nil {
+		return nil, err
+	}
+	skips, e.failures = s.wantedOnly(append(skips, e.skips...), e.failures)
+	all, err := plan.New(jobsOf(e.read), plan.WithBase(base), plan.WithText(s.text), plan.WithSkips(skips), plan.WithFailures(e.failures))
 	if err != nil {
 		return nil, &RecipeError{err}
 	}
@@ -102,19 +119,41 @@ func New(ctx context.Context, in Input, st *store.Store, sb Sandbox, fetcher *so
 	if err := s.settle(); err != nil {
 		return nil, err
 	}
-	wanted := all.Select(in.Recipes)
-	s.Plan = &plan.Plan{}
-	for _, j := range all.Jobs {
-		if slices.Contains(wanted.Jobs, j) || in.Others && s.results[j.ID] != nil {
-			s.Plan.Jobs = append(s.Plan.Jobs, j)
-		}
-	}
-	for _, skip := range append(skips, skipped...) {
-		if len(in.Recipes) == 0 || slices.Contains(in.Recipes, skip.Recipe) {
-			s.Skips = append(s.Skips, skip)
-		}
-	}
+	s.choose()
 	return s, nil
+}
+
+func jobsOf(candidates []*candidate) []*plan.Job {
+	jobs := make([]*plan.Job, len(candidates))
+	for i, c := range candidates {
+		jobs[i] = c.job
+	}
+	return jobs
+}
+
+// choose leaves in the plan what is wanted, what that needs, and where results of
+// others are to come along, those.
+func (s *Set) choose() {
+	if len(s.in.Recipes) == 0 {
+		return
+	}
+	wanted := map[*plan.Job]bool{}
+	for _, j := range s.Plan.Select(s.in.Recipes).Jobs {
+		wanted[j] = true
+	}
+	s.Plan.Jobs = slices.DeleteFunc(s.Plan.Jobs, func(j *plan.Job) bool {
+		return !wanted[j] && (!s.in.Others || s.results[j.ID] == nil)
+	})
+}
+
+// wantedOnly keeps what is told of recipes that are wanted.
+func (s *Set) wantedOnly(skips []plan.Skip, failures []plan.Failure) ([]plan.Skip, []plan.Failure) {
+	if len(s.in.Recipes) == 0 {
+		return skips, failures
+	}
+	skips = slices.DeleteFunc(skips, func(k plan.Skip) bool { return !slices.Contains(s.in.Recipes, k.Recipe) })
+	failures = slices.DeleteFunc(failures, func(f plan.Failure) bool { return !slices.Contains(s.in.Recipes, f.Recipe) })
+	return skips, failures
 }
 
 // RecipeError says that something is wrong with the recipes themselves.
@@ -124,17 +163,13 @@ func (e *RecipeError) Error() string { return e.Err.Error() }
 func (e *RecipeError) Unwrap() error { return e.Err }
 
 // Variant is what a job builds.
-func (s *Set) Variant(j *plan.Job) recipes.Variant { return s.variants[j.ID] }
+func (s *Set) Variant(j *plan.Job) recipes.Variant { return s.candidates[j.ID].variant }
+
+// Evaluated is what rpm said of a job's spec.
+func (s *Set) Evaluated(j *plan.Job) *spec.Result { return s.candidates[j.ID].result }
 
 // Header reads the header of a package in the store.
 func (s *Set) Header(d store.Digest) (*rpm.Package, error) { return s.headers.of(d) }
 
-// Fetch brings the sources of a job into the store.
-func (s *Set) Fetch(ctx context.Context, j *plan.Job) error {
-	for _, f := range s.variants[j.ID].Recipe.Fetched {
-		if _, err := s.fetcher.Fetch(ctx, f, s.in.Generated[j.Target]); err != nil {
-			return fmt.Errorf("%s: %w", j.ID, err)
-		}
-	}
-	return nil
-}
+// text reads a file of the catalogue by its path.
+func (s *Set) text(path string) ([]byte, error) { return recipes.ReadFile(s.in.Catalog.FS, path) }

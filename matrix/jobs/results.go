@@ -1,20 +1,79 @@
 package jobs
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/ohpc-build/ohpc-build/builder"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
+	"github.com/ohpc-build/ohpc-build/recipes"
 )
 
-// The kinds of records: a job's result by its key, and the parts with which a
-// job ran last by its name.
+// The kinds of records: a job's result by its key, and by its name the parts with
+// which it ran last, and how long that took.
 const (
 	recordResult = "results"
 	recordParts  = "parts"
+	recordTook   = "durations"
 )
+
+// What a build is held to take when it never ran and its recipe does not say.
+// Most of OpenHPC's components need a few minutes, a meta-package nothing.
+const (
+	usualTime = 3 * time.Minute
+	metaTime  = 10 * time.Millisecond
+)
+
+// estimate tells a job how long it will take.
+func (s *Set) estimate(c *candidate) {
+	j := c.job
+	if err := s.store.Record(recordTook, j.ID, &j.Takes); err == nil && j.Takes > 0 {
+		j.Recorded = true
+		return
+	}
+	switch {
+	case c.variant.Recipe.Kind == recipes.MetaPackage:
+		j.Takes = metaTime
+	case c.variant.Recipe.Needs.Takes > 0:
+		j.Takes = time.Duration(c.variant.Recipe.Needs.Takes)
+	default:
+		j.Takes = usualTime
+	}
+}
+
+// Fetch brings everything that a job is made of into the store. Of a spec whose
+// addresses nobody vouches for, only now all inputs are known.
+func (s *Set) Fetch(ctx context.Context, j *plan.Job) error {
+	c := s.candidates[j.ID]
+	if err := s.keepInputs(ctx, c); err != nil {
+		return fmt.Errorf("%s: %w", j.ID, err)
+	}
+	for _, f := range c.variant.Recipe.Fetched {
+		if _, err := s.fetcher.Fetch(ctx, f, s.in.Generated[j.Target]); err != nil {
+			return fmt.Errorf("%s: %w", j.ID, err)
+		}
+	}
+	return nil
+}
+
+// Prepare makes a job's inputs complete, as far as they are not known from its recipe.
+func (s *Set) Prepare(ctx context.Context, j *plan.Job) error {
+	c := s.candidates[j.ID]
+	if len(c.missing) == 0 {
+		return nil
+	}
+	if err := s.keepInputs(ctx, c); err != nil {
+		return fmt.Errorf("%s: %w", j.ID, err)
+	}
+	if err := s.fetchMissing(ctx, c); err != nil {
+		return fmt.Errorf("%s: %w", j.ID, err)
+	}
+	return nil
+}
 
 // Result is what a job made, or nil when that is not known.
 func (s *Set) Result(id string) *builder.Result {
@@ -49,8 +108,8 @@ func (s *Set) find(j *plan.Job) (*builder.Result, builder.Job, plan.Parts, error
 	return nil, job, parts, nil
 }
 
-// Keep remembers a job's result.
-func (s *Set) Keep(j *plan.Job, parts plan.Parts, result *builder.Result) error {
+// Keep remembers a job's result, and how long it took to make.
+func (s *Set) Keep(j *plan.Job, parts plan.Parts, result *builder.Result, took time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// The result first: the parts only explain it.
@@ -58,6 +117,9 @@ func (s *Set) Keep(j *plan.Job, parts plan.Parts, result *builder.Result) error 
 		return err
 	}
 	if err := s.store.PutRecord(recordParts, j.ID, parts); err != nil {
+		return err
+	}
+	if err := s.store.PutRecord(recordTook, j.ID, took); err != nil {
 		return err
 	}
 	s.results[j.ID] = result
@@ -71,8 +133,12 @@ func (s *Set) settle() error {
 		if pending := s.pending(j); pending != "" {
 			j.Key, j.Reason = "", plan.ReasonNew
 			if s.lastParts(j) != nil {
-				j.Reason = "dependency to be built: " + s.Plan.Job(pending).Recipe
+				j.Reason = "dependency to be built: " + s.candidates[pending].job.Recipe
 			}
+			continue
+		}
+		if missing := s.candidates[j.ID].missing; len(missing) > 0 {
+			j.Key, j.Reason = "", plan.ReasonNew+", sources to be fetched: "+strings.Join(missing, ", ")
 			continue
 		}
 		if _, _, _, err := s.find(j); err != nil {
@@ -104,7 +170,7 @@ func (s *Set) lastParts(j *plan.Job) plan.Parts {
 // complete adds to a job what it depends on: the packages of the jobs that it
 // needs which its build root must hold. All of these must have results.
 func (s *Set) complete(j *plan.Job) (builder.Job, plan.Parts, error) {
-	job := s.jobs[j.ID]
+	job := s.candidates[j.ID].build
 	var from []available
 	for _, id := range j.Needs {
 		for _, p := range s.results[id].Packages {
@@ -113,13 +179,13 @@ func (s *Set) complete(j *plan.Job) (builder.Job, plan.Parts, error) {
 				return job, nil, fmt.Errorf("%s: %w", p.File, err)
 			}
 			if header.Arch == j.Arch || header.Arch == "noarch" {
-				from = append(from, available{s.variants[id].Recipe.Name, p, header})
+				from = append(from, available{s.candidates[id].variant.Recipe.Name, p, header})
 			}
 		}
 	}
 	parts := j.Inputs
 	job.Dependencies = nil
-	for _, a := range closure(j.BuildRequires, from) {
+	for _, a := range pick(j.BuildRequires, from) {
 		job.Dependencies = append(job.Dependencies, a.file)
 		parts = parts.With(plan.Parts{plan.PartDependency(a.recipe, a.file.File): string(a.file.Digest)})
 	}

@@ -179,7 +179,7 @@ func (p *Plan) nearestFile(name string) string {
 	}).Nearest(name)
 }
 
-// JSON writes {"jobs":[{"id", …, "because"}],"unmatched":[…]}, the same bytes for
+// JSON writes {"jobs":[{"id", …, "reason"}],"unmatched":[…]}, the same bytes for
 // the same plan.
 func (t *Touched) JSON(w io.Writer) error {
 	type job struct {
@@ -188,7 +188,7 @@ func (t *Touched) JSON(w io.Writer) error {
 		Variant string `json:"variant"`
 		Target  string `json:"target"`
 		Arch    string `json:"arch"`
-		Because string `json:"because"`
+		Because string `json:"reason"`
 	}
 	out := struct {
 		Jobs      []job       `json:"jobs"`

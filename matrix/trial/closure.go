@@ -1,40 +1,34 @@
 package trial
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
-	"github.com/ohpc-build/ohpc-build/builder/sandbox"
+	"github.com/ohpc-build/ohpc-build/matrix/base"
 	"github.com/ohpc-build/ohpc-build/matrix/repodata"
 	"github.com/ohpc-build/ohpc-build/validate"
 	"github.com/ohpc-build/ohpc-build/validate/closure"
 )
 
-const (
-	// closureCheck is the check's name in a target.
-	closureCheck = "closure"
-
-	queryTimeout = 10 * time.Minute
-)
+// closureCheck is the check's name in a target.
+const closureCheck = "closure"
 
 // tryClosure asks whether each requirement of each package of the snapshot has a
 // provider in the snapshot or in the image.
 func (t *Trial) tryClosure(ctx context.Context, k check) (validate.Check, error) {
 	begin := time.Now()
-	base, err := t.imageProvides(ctx)
+	image, err := base.Provided(ctx, t.store, t.sandbox, "image of "+t.cell.String(), t.cell.Image)
 	if err != nil {
-		return validate.Check{}, fmt.Errorf("asking the image what it provides: %w", err)
+		return validate.Check{}, err
 	}
 	tested, err := repodata.Open(ctx, t.cell.Snapshot.Dir)
 	if err != nil {
 		return validate.Check{}, err
 	}
 	r, err := closure.Check(ctx, closure.Options{
-		Tested: []closure.Repository{tested}, Base: []closure.Repository{base}, Architectures: []string{t.cell.Arch},
+		Tested: []closure.Repository{tested}, Base: []closure.Repository{image}, Architectures: []string{t.cell.Arch},
 	})
 	if err != nil {
 		return validate.Check{}, err
@@ -54,27 +48,4 @@ func (t *Trial) tryClosure(ctx context.Context, k check) (validate.Check, error)
 	fmt.Fprintf(&log, "%d requirements of %d packages, %d not met\n", r.Requirements, r.Packages, len(r.Missing))
 	result.Log = []byte(log.String())
 	return result, nil
-}
-
-// imageProvides asks the image's own rpm what its packages provide, files included.
-func (t *Trial) imageProvides(ctx context.Context) (*closure.List, error) {
-	var text bytes.Buffer
-	for _, what := range []string{"--provides", "--list"} {
-		var out bytes.Buffer
-		err := t.sandbox.Run(ctx, sandbox.Spec{
-			Name: "rpm-query", Layers: t.cell.Image.Layers, Args: []string{"rpm", "--query", "--all", what},
-			UID: nobody, GID: nobody, ReadOnlyRoot: true, Limits: sandbox.Limits{Pids: maxPids},
-			Timeout: queryTimeout, Stdout: &out, Stderr: io.Discard,
-		})
-		if err != nil {
-			return nil, err
-		}
-		for line := range strings.Lines(out.String()) {
-			// A package without files has a line that says so.
-			if what == "--provides" || strings.HasPrefix(line, "/") && !strings.ContainsAny(line, " \t") {
-				text.WriteString(line)
-			}
-		}
-	}
-	return closure.ReadProvided("image of "+t.cell.String(), &text)
 }

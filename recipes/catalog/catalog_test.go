@@ -83,7 +83,7 @@ func evaluate(t *testing.T, c *recipes.Catalog, target *recipes.Target) []evalua
 			}
 		}
 	}
-	answers, err := spec.New(st, host{}, spec.Image{Arch: "x86_64"}).Evaluate(t.Context(), queries)
+	answers, err := spec.New(st, host{}, spec.Image{Arch: "x86_64"}).Evaluate(t.Context(), queries, nil)
 	require.NoError(t, err)
 	for i, a := range answers {
 		require.NoError(t, a.Err)

@@ -25,6 +25,7 @@ import (
 // others than those that are built: each question costs as much as the first.
 const script = `
 set -u
+export HOME="$PWD/home"
 ask() {
     timeout -k 5 60 xargs -0 -x -a "$query/args" \
         rpmspec --query --$1 --define "_sourcedir $PWD/sets/$sources" \
@@ -42,6 +43,16 @@ for query in [0-9]*; do
     [ "$built" = "$((declared + 1))" ] || ask rpms
 done
 `
+
+// rpmrc, which rpm looks for in HOME, lets each machine read what BuildArch names
+// for another. rpm holds BuildArch against the machine that it runs on, not against
+// --target (rpm: parseSpec, rpmMachineScore): on x86_64 an aarch64 package would be
+// refused, and an x86_64 one be taken for one of aarch64. What it has to be held
+// against is checked in [Evaluator.answer].
+const rpmrc = "buildarch_compat: x86_64: aarch64 noarch\nbuildarch_compat: aarch64: x86_64 noarch\n"
+
+// rpmrcFiles are where rpm looks for it: before 4.20, and since.
+var rpmrcFiles = []string{".rpmrc", ".config/rpm/rpmrc"}
 
 const (
 	// What timeout(1) returns when it had to end a command, by asking or by force.
@@ -103,6 +114,16 @@ func (e *Evaluator) layOut(dir string, queries []Query) error {
 	if err := makeFolder(filepath.Join(dir, "sets"), 0o755); err != nil {
 		return err
 	}
+	for _, folder := range []string{"home", "home/.config", "home/.config/rpm"} {
+		if err := makeFolder(filepath.Join(dir, folder), 0o755); err != nil {
+			return err
+		}
+	}
+	for _, file := range rpmrcFiles {
+		if err := writeFile(filepath.Join(dir, "home", file), rpmrc); err != nil {
+			return err
+		}
+	}
 	for i, q := range queries {
 		folder := filepath.Join(dir, strconv.Itoa(i))
 		if err := makeFolder(folder, 0o777); err != nil {
@@ -152,7 +173,7 @@ func (e *Evaluator) sourceSet(dir string, sources []File) (string, error) {
 
 // args are the arguments for rpmspec that differ from query to query.
 func (e *Evaluator) args(q Query, path string) []string {
-	args := []string{"--queryformat", headers.Format}
+	args := []string{"--queryformat", headers.Format} // has no effect on --parse
 	if q.Arch != e.image.Arch {
 		args = append(args, "--target", q.Arch+"-linux")
 	}

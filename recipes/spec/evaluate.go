@@ -85,6 +85,17 @@ func (e *SkipError) Error() string {
 	return fmt.Sprintf("%s is not for %s: %s", e.File, e.Arch, e.Reason)
 }
 
+// Progress is shown which spec is being read.
+type Progress interface {
+	Begin(path string)
+	End(path string, queries int)
+}
+
+type noProgress struct{}
+
+func (noProgress) Begin(string)    {}
+func (noProgress) End(string, int) {}
+
 // Evaluator answers queries for one image.
 type Evaluator struct {
 	store  *store.Store
@@ -99,7 +110,7 @@ func New(st *store.Store, runner Runner, image Image) *Evaluator {
 
 // format is part of every answer's key and grows when answers change their form
 // or the way they are obtained.
-const format = 2
+const format = 3
 
 // recordKind is where answers are kept in the store.
 const recordKind = "spec"
@@ -150,15 +161,26 @@ func indexes(n int) []int {
 //
 // Only queries about one spec share a container. A hostile spec can write what it
 // likes there, and so spoil the answers of others; these are its own.
-func (e *Evaluator) Evaluate(ctx context.Context, queries []Query) ([]Answer, error) {
+//
+// Progress is told before and after a number of queries about one spec; it may be nil.
+func (e *Evaluator) Evaluate(ctx context.Context, queries []Query, progress Progress) ([]Answer, error) {
 	answers, open, err := e.Recall(queries)
 	if err != nil {
 		return nil, err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
+	if progress == nil {
+		progress = noProgress{}
+	}
 	for _, share := range shares(queries, open) {
-		group.Go(func() error { return e.ask(ctx, queries, share, answers) })
+		group.Go(func() error {
+			path := queries[share[0]].Path
+			progress.Begin(path)
+			err := e.ask(ctx, queries, share, answers)
+			progress.End(path, len(share))
+			return err
+		})
 	}
 	if err := group.Wait(); err != nil {
 		return nil, fmt.Errorf("evaluating specs: %w", err)

@@ -39,9 +39,11 @@ func (e *Evaluator) answer(q Query, o *outcome) Answer {
 	if err != nil {
 		return unreadable(q, err)
 	}
-	// rpmspec leaves these two to rpmbuild (rpm: checkForValidArchitectures).
 	source := sources[0]
 	switch {
+	case len(source.BuildArch) > 0 && !slices.Contains(source.BuildArch, q.Arch) && !slices.Contains(source.BuildArch, "noarch"):
+		return Answer{Err: &SkipError{File: q.Path, Arch: q.Arch, Reason: noArch}}
+	// rpmspec leaves these two to rpmbuild (rpm: checkForValidArchitectures).
 	case len(source.ExclusiveArch) > 0 && !slices.Contains(source.ExclusiveArch, q.Arch):
 		return Answer{Err: &SkipError{File: q.Path, Arch: q.Arch, Reason: "ExclusiveArch: " + strings.Join(source.ExclusiveArch, " ")}}
 	case slices.Contains(source.ExcludeArch, q.Arch):
@@ -68,9 +70,11 @@ func unreadable(q Query, err error) Answer {
 	return Answer{Err: &ParseError{File: q.Path, Messages: []string{"what rpmspec says about it cannot be read: " + err.Error()}}}
 }
 
+// noArch is rpm's own word for a BuildArch that does not fit.
+const noArch = "No compatible architectures found for build"
+
 var (
 	errorLine   = regexp.MustCompile(`^(?:\S*: )?line (\d+): `)
-	noArch      = "No compatible architectures found for build"
 	queryFailed = regexp.MustCompile(`^query of specfile .* failed, can't parse$`)
 )
 

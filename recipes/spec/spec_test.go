@@ -81,7 +81,7 @@ func (b *bench) query(body string, sources ...spec.File) spec.Query {
 }
 
 func (b *bench) one(q spec.Query) (*spec.Result, error) {
-	answers, err := b.Evaluate(b.t.Context(), []spec.Query{q})
+	answers, err := b.Evaluate(b.t.Context(), []spec.Query{q}, nil)
 	require.NoError(b.t, err)
 	require.Len(b.t, answers, 1)
 	return answers[0].Result, answers[0].Err
@@ -246,7 +246,7 @@ func TestNeighbours(t *testing.T) {
 	}
 	queries[2] = b.query("Nonsense\n%description\n")
 	queries[4] = b.query("%(kill -9 $PPID $(ps -o ppid= -p $PPID))\n%(ps -o pid=,args= | grep 'for query i[n]' | while read pid rest; do kill -9 $pid; done)\n%description\n")
-	answers, err := b.Evaluate(t.Context(), queries)
+	answers, err := b.Evaluate(t.Context(), queries, nil)
 	require.NoError(t, err)
 	for i, a := range answers {
 		if i == 2 || i == 4 {
@@ -293,7 +293,7 @@ func TestAnswersAreRemembered(t *testing.T) {
 	}
 	other := spec.New(b.store, b.host, spec.Image{Digest: store.Of([]byte("another image")), Arch: b.arch})
 	before := b.host.runs.Load()
-	_, err = other.Evaluate(t.Context(), []spec.Query{q})
+	_, err = other.Evaluate(t.Context(), []spec.Query{q}, nil)
 	require.NoError(t, err)
 	require.Equal(t, before+1, b.host.runs.Load(), "image")
 }
@@ -307,7 +307,7 @@ func TestHostileFolder(t *testing.T) {
 		"link": "%(rm -f 0/builtrpms.out; ln -s " + secret + " 0/builtrpms.out)\n%description\n%files\n",
 		"fifo": "%(rm -f 0/builtrpms.out; mkfifo 0/builtrpms.out)\n%description\n%files\n",
 	} {
-		answers, err := b.Evaluate(t.Context(), []spec.Query{b.query(body)})
+		answers, err := b.Evaluate(t.Context(), []spec.Query{b.query(body)}, nil)
 		require.Nil(t, answers, name)
 		require.ErrorContains(t, err, "a spec replaced builtrpms.out by something that is no file", name)
 	}
@@ -324,7 +324,7 @@ func TestQueriesAreChecked(t *testing.T) {
 	} {
 		q := b.query("%description\n%files\n")
 		change(&q)
-		_, err := b.Evaluate(t.Context(), []spec.Query{q})
+		_, err := b.Evaluate(t.Context(), []spec.Query{q}, nil)
 		require.ErrorContains(t, err, "evaluating components/x/probe/SPECS/probe.spec: ", name)
 	}
 	require.Zero(t, b.host.runs.Load())
@@ -340,6 +340,6 @@ func TestRunnerFails(t *testing.T) {
 	d, err := st.PutBytes(t.Context(), []byte("Name: x\n"))
 	require.NoError(t, err)
 	e := spec.New(st, broken{}, spec.Image{Arch: "x86_64"})
-	_, err = e.Evaluate(t.Context(), []spec.Query{{Path: "x.spec", Spec: spec.File{Name: "x.spec", Digest: d}, Arch: "x86_64"}})
+	_, err = e.Evaluate(t.Context(), []spec.Query{{Path: "x.spec", Spec: spec.File{Name: "x.spec", Digest: d}, Arch: "x86_64"}}, nil)
 	require.EqualError(t, err, "evaluating specs: running rpmspec: no runc here")
 }

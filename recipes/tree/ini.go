@@ -150,8 +150,9 @@ func pythonList(text string) ([]string, string) {
 }
 
 // pythonString reads a string in single or double quotes. Of the escapes only
-// those are known that mean the character itself; others stay as they are, as
-// they do in Python.
+// those are known that mean the character itself; others stay as they are, so that
+// a regular expression means what it looks like even where Python reads \b as a
+// backspace.
 func pythonString(text string) (value, rest string, ok bool) {
 	if text == "" || text[0] != '"' && text[0] != '\'' {
 		return "", "", false

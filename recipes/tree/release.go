@@ -38,7 +38,10 @@ type pattern struct {
 	expr *regexp.Regexp
 }
 
-const obsDir = "misc/obs"
+const (
+	obsDir    = "misc/obs"
+	maxConfig = 256 << 10 // bytes; OpenHPC's have 20 KiB
+)
 
 // archOf are rpm's names for what options skip_* are called after.
 var archOf = map[string]string{"skip_aarch": "aarch64", "skip_x86": "x86_64"}
@@ -61,7 +64,12 @@ func (l *loader) release(name string) *release {
 		if e.Name() != "config" && !strings.HasPrefix(e.Name(), "config.") {
 			continue
 		}
-		if text, ok := l.read(path.Join(obsDir, e.Name())); ok {
+		text, ok := l.read(path.Join(obsDir, e.Name()))
+		if ok && len(text) > maxConfig {
+			l.fail(path.Join(obsDir, e.Name()), 0, "", "it is larger than %d KiB", maxConfig>>10)
+			continue
+		}
+		if ok {
 			configs = append(configs, l.parse(path.Join(obsDir, e.Name()), text))
 		}
 	}
