@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -41,6 +42,10 @@ current folder; a folder stands for all below it.`,
 			case "text", "json", "dot":
 			default:
 				return usageError("--format is text, json or dot, not %q", v.format)
+			}
+			c, err := readConfig(f.config)
+			if err != nil {
+				return err
 			}
 			m, err := f.matrix(args)
 			if err != nil {

@@ -76,12 +76,12 @@ func (v view) judge(e closure.Expression) Judgement {
 
 // and is the judgement of two requirements together.
 func (j Judgement) and(other Judgement) Judgement {
-	both := Judgement{Verdict: max(j.Verdict, other.Verdict), Missing: append(j.Missing, other.Missing...)}
+	both := Judgement{Verdict: max(j.Verdict, other.Verdict), Missing: slices.Concat(j.Missing, other.Missing)}
 	// What is met in part by the base is still met by the packages as well.
 	if both.Verdict <= External && (j.Verdict == Met || other.Verdict == Met) {
 		both.Verdict = Met
 	}
-	both.Providers = append(j.Providers, other.Providers...)
+	both.Providers = slices.Concat(j.Providers, other.Providers)
 	return both
 }
 
