@@ -55,7 +55,7 @@ current folder; a folder stands for all below it.`,
 			if err != nil {
 				return err
 			}
-			return v.show(p, []string{f.catalog, f.tree}, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return v.show(p, []string{cmp.Or(f.tree, f.catalog, c.Catalog)}, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	cmd.Flags().StringVar(&v.format, "format", "text", "text, json or dot")
