@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -89,12 +90,14 @@ func (r *rows) list(cells []planCell) string {
 }
 
 // planText shows a line for what has one reason in several cells, or with
-// explain one for each job, then what is wrong, then the totals: what counts most
-// stands last, where a terminal shows it.
+// explain each job and each skip, then what is wrong, then the totals: what counts
+// most stands last, where a terminal shows it.
 func planText(p *plan.Plan, w io.Writer, explain bool) error {
 	table := newRows(p)
-	for _, s := range p.Skips {
-		table.add(jobName(s.Recipe, s.Variant), "skipped: "+s.Reason, s.Target, s.Arch)
+	if explain {
+		for _, s := range p.Skips {
+			table.add(jobName(s.Recipe, s.Variant), "skipped: "+s.Reason, s.Target, s.Arch)
+		}
 	}
 	for _, f := range p.Failures {
 		table.add(jobName(f.Recipe, f.Variant), "failed", f.Target, f.Arch)
@@ -115,6 +118,9 @@ func planText(p *plan.Plan, w io.Writer, explain bool) error {
 		if err := table.write(w, "JOB\tCELLS\tREASON"); err != nil {
 			return err
 		}
+	}
+	if !explain {
+		skipsText(p, w)
 	}
 	failuresText(p, w)
 	unknownText(p, w)
@@ -171,6 +177,34 @@ func unknownWords(u plan.Unknown) string {
 	}
 	return text
 }
+
+// skipsText tells of each reason how many it keeps away: in a large tree there
+// are more skips than recipes.
+func skipsText(p *plan.Plan, w io.Writer) {
+	if len(p.Skips) == 0 {
+		return
+	}
+	counts := map[string]int{}
+	recipes := map[string][]string{}
+	for _, s := range p.Skips {
+		counts[s.Reason]++
+		if !slices.Contains(recipes[s.Reason], s.Recipe) {
+			recipes[s.Reason] = append(recipes[s.Reason], s.Recipe)
+		}
+	}
+	reasons := slices.SortedFunc(maps.Keys(counts), func(a, b string) int { return cmp.Or(counts[b]-counts[a], strings.Compare(a, b)) })
+	fmt.Fprintln(w, "\nskipped, each listed by --explain:")
+	for _, reason := range reasons {
+		of, more := recipes[reason], ""
+		if n := len(of) - maxNames; n > 0 {
+			of, more = of[:maxNames], others(n, "recipe")
+		}
+		fmt.Fprintf(w, "    %d × %s\n        of %s%s\n", counts[reason], reason, strings.Join(of, ", "), more)
+	}
+}
+
+// maxNames bounds how many recipes are named for one reason.
+const maxNames = 5
 
 // failuresText tells what rpm said of the specs that it cannot read, each mistake
 // once.
