@@ -3,9 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
-	"maps"
 	"runtime"
-	"slices"
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/builder"
@@ -130,15 +128,16 @@ func (s *Set) candidate(ctx context.Context, cell *Cell, v recipes.Variant) (*ca
 		j.Inputs[plan.PartSource(f.Name)] = string(f.Digest)
 	}
 	j.Defines = v.Own()
+	if cell.Reader.Target != cell.Target.Name {
+		// First, so that what the recipe or the family defines counts.
+		for _, d := range cell.Target.MacroDefines() {
+			c.query.Defines = append(c.query.Defines, spec.Define{Name: d.Name, Value: d.Value})
+		}
+	}
 	for _, d := range v.Defines {
 		c.build.Defines = append(c.build.Defines, builder.Define{Name: d.Name, Value: d.Value})
 		c.query.Defines = append(c.query.Defines, spec.Define{Name: d.Name, Value: d.Value})
 		j.Inputs[plan.PartDefine(d.Name)] = d.Value
-	}
-	if cell.Reader.Target != cell.Target.Name {
-		for _, name := range slices.Sorted(maps.Keys(cell.Target.Macros)) {
-			c.query.Defines = append(c.query.Defines, spec.Define{Name: name, Value: cell.Target.Macros[name]})
-		}
 	}
 	c.query.Arch = cell.Arch
 	return c, nil

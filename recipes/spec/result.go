@@ -57,7 +57,7 @@ func (e *Evaluator) answer(q Query, o *outcome) Answer {
 	if err != nil {
 		return unreadable(q, err)
 	}
-	result := &Result{Source: source, Packages: built, Warnings: complaints(o.packages.errout, "warning: ")}
+	result := &Result{Source: source, Packages: built, Warnings: append(complaints(o.packages.errout, "error: "), complaints(o.packages.errout, "warning: ")...)}
 	for _, d := range declared {
 		if !slices.ContainsFunc(built, func(b headers.Header) bool { return b.Name == d.Name }) {
 			result.Unbuilt = append(result.Unbuilt, d.Name)
