@@ -186,8 +186,9 @@ func behaviourOf(c spectext.Command) (behaviour, bool) {
 	case name == "test" || name == "[" || name == "[[":
 		return behaviour{shown, files}, testsFiles(c.Words)
 	case name == "xargs":
-		k, bad := kindOf(firstWord(c.Words))
-		return behaviour{"“xargs " + firstWord(c.Words) + "”", k}, bad
+		b, bad := behaviourOf(spectext.Command{Name: firstWord(c.Words)})
+		b.what = "“xargs " + firstWord(c.Words) + "”"
+		return b, bad
 	case pure[name]:
 		return behaviour{shown, files}, readsFiles(name, c.Words)
 	}

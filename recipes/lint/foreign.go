@@ -52,7 +52,7 @@ func (l *linter) checkBinaries(s *specFile) error {
 		}
 		var foreign []*Evaluated
 		for _, e := range s.evaluated {
-			if e.Err == nil && !l.runsOn(arch, e.Variant.Arch) && !l.ownedBy(s.recipe, arch) {
+			if e.Err == nil && !runsOn(arch, e.Variant.Arch) && !ownedBy(s.recipe, arch) {
 				foreign = append(foreign, e)
 			}
 		}
@@ -67,11 +67,11 @@ func (l *linter) checkBinaries(s *specFile) error {
 }
 
 // ownedBy says whether only one architecture builds a recipe for all.
-func (l *linter) ownedBy(r *recipes.Recipe, arch string) bool { return r.Noarch == arch && arch != "" }
+func ownedBy(r *recipes.Recipe, arch string) bool { return r.Noarch == arch && arch != "" }
 
 // runsOn says whether what is made for one architecture belongs on another. What
 // is for all 32-bit PCs does on x86_64: firmware and boot loaders start in it.
-func (l *linter) runsOn(arch, on string) bool {
+func runsOn(arch, on string) bool {
 	return arch == on || arch == "i386" && on == "x86_64"
 }
 
@@ -174,29 +174,30 @@ func (l *linter) checkFiles(s *specFile) {
 			continue
 		}
 		for _, e := range s.evaluated {
-			if e.Result == nil || !line.When.Holds(e.Variant.Arch) || l.ownedBy(s.recipe, arch) {
+			if e.Result == nil || !line.When.Holds(e.Variant.Arch) || ownedBy(s.recipe, arch) {
 				continue
 			}
 			p := packageOf(e, line.Section.Args)
-			if p == nil || l.runsOn(arch, e.Variant.Arch) && (p.Arch != noarch || len(l.architectures(e, p)) < 2) {
+			if p == nil {
 				continue
 			}
-			severity := Warning
-			if boot {
-				severity = Error
-			}
-			at := s.at(line.Position)
-			if l.runsOn(arch, e.Variant.Arch) {
-				if named, _ := archOf(p.Name); named == "" && boot {
-					message := fmt.Sprintf("%s is for %s, in a noarch package that each architecture builds: whichever is published last decides whether it is there", name, arch)
-					hint := "put the architecture into the package's name, under %ifarch, or name in recipe.yaml who builds it: noarch: " + arch
-					l.findings.add(at.finding(ruleForeign, Warning, message, hint, p.Name), e)
+			severity, message, hint := Warning, "", ""
+			switch named, _ := archOf(p.Name); {
+			case p.Arch == noarch && (named != "" || !boot || len(l.architectures(e, p)) < 2):
+				continue
+			case p.Arch == noarch:
+				message = fmt.Sprintf("%s is for %s, in a noarch package that each architecture builds: whichever is published last decides whether it is there", name, arch)
+				hint = "put the architecture into the package's name, under %ifarch, or name in recipe.yaml who builds it: noarch: " + arch
+			case runsOn(arch, e.Variant.Arch):
+				continue
+			default:
+				if boot {
+					severity = Error
 				}
-				continue
+				message = fmt.Sprintf("%s is for %s, in a package that is built for %s", name, arch, e.Variant.Arch)
+				hint = fmt.Sprintf("put it under %%ifarch %s, and its own counterpart under the others", arch)
 			}
-			message := fmt.Sprintf("%s is for %s, in a package that is built for %s", name, arch, e.Variant.Arch)
-			hint := fmt.Sprintf("put it under %%ifarch %s, and its own counterpart under the others", arch)
-			l.findings.add(at.finding(ruleForeign, severity, message, hint, p.Name), e)
+			l.findings.add(s.at(line.Position).finding(ruleForeign, severity, message, hint, p.Name), e)
 		}
 	}
 }
@@ -256,7 +257,7 @@ func (l *linter) architectures(e *Evaluated, h *headers.Header) []string {
 // checkPackageName looks at packages that are named after an architecture.
 func (l *linter) checkPackageName(s *specFile, e *Evaluated, h *headers.Header) {
 	arch, _ := archOf(h.Name)
-	if arch == "" || arch == e.Variant.Arch || l.ownedBy(s.recipe, e.Variant.Arch) {
+	if arch == "" || arch == e.Variant.Arch || ownedBy(s.recipe, e.Variant.Arch) {
 		return
 	}
 	at := s.findPackage(e, h.Name)
@@ -277,7 +278,7 @@ func (l *linter) checkSourceNames(s *specFile, e *Evaluated) {
 	}
 	for _, name := range e.Result.Source.Sources {
 		arch, boot := archOf(name)
-		if arch == "" || l.runsOn(arch, e.Variant.Arch) {
+		if arch == "" || runsOn(arch, e.Variant.Arch) {
 			continue
 		}
 		severity := Warning

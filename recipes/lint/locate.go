@@ -92,7 +92,8 @@ func words(value string) []word {
 		}
 		switch {
 		case separator && begin >= 0:
-			list = append(list, word{strings.Trim(value[begin:i], "()"), begin})
+			text := strings.TrimLeft(value[begin:i], "(") // of a rich dependency
+			list = append(list, word{strings.TrimRight(text, ")"), i - len(text)})
 			begin = -1
 		case !separator && begin < 0:
 			begin = i

@@ -206,6 +206,11 @@ func (c *requirementChecker) search(w *world, e *Evaluated, name string) string 
 	}
 	near := w.stems[strict.Nearest(stem, sortedKeys(w.stems))]
 	if len(near) == 0 {
+		for i := strings.LastIndexByte(stem, '-'); i > 0; i = strings.LastIndexByte(stem[:i], '-') {
+			if longer := w.stems[stem[:i]]; len(longer) > 0 {
+				return "there is " + short(longer, 4)
+			}
+		}
 		return ""
 	}
 	best := strict.Nearest(name, near)
