@@ -163,7 +163,7 @@ func TestMetaSpec(t *testing.T) {
 		Requires:    requirements("{compiler}-compilers-ohpc", "lmod-ohpc"),
 	}
 	variants, _ := c.Expand(r, c.Targets[0], "x86_64")
-	got := c.MetaSpec(variants[0])
+	got := c.Meta(variants[0]).Spec
 	golden := filepath.Join("testdata", "meta.spec")
 	if *update {
 		require.NoError(t, os.WriteFile(golden, []byte(got), 0o644))

@@ -82,7 +82,7 @@ func catalogued(t testing.TB) []Spec {
 				License: "Apache-2.0", Group: "ohpc/meta-package", URL: c.URL, Requires: v.Requires(), Date: c.Date.Time,
 				Author:   "ohpc-build - " + c.Version + "-1",
 				Change:   fmt.Sprintf("- Requirements as in catalogue %s of %s", c.Version, c.Date.Format(time.DateOnly)),
-				SpecName: r.Name + ".spec", SpecText: []byte(c.MetaSpec(v)),
+				SpecName: r.Name + ".spec", SpecText: []byte(c.Meta(v).Spec),
 			})
 		}
 	}

@@ -106,7 +106,7 @@ func newRecipeShow(f *flags) *cobra.Command {
 			if r.Kind == recipes.MetaPackage {
 				variants, _ := c.Expand(r, c.Targets[0], c.Targets[0].Architectures[0])
 				for _, v := range variants {
-					fmt.Fprintf(out, "\n# The spec that is made of it:\n%s", c.MetaSpec(v))
+					fmt.Fprintf(out, "\n# The spec that is made of it:\n%s", c.Meta(v).Spec)
 				}
 			}
 			return nil

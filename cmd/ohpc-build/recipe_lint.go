@@ -96,7 +96,7 @@ func (f *flags) lintInput() (lint.Input, error) {
 				for _, v := range variants {
 					e := lint.Evaluated{Variant: v, Path: r.Spec.Path}
 					if r.Kind == recipes.MetaPackage {
-						e.Path, e.Text = r.Dir, []byte(c.MetaSpec(v))
+						e.Path, e.Text = r.Dir, []byte(c.Meta(v).Spec)
 					} else if e.Text, err = c.Read(r.Spec); err != nil {
 						return in, &statusError{exitUsage, err}
 					}

@@ -24,6 +24,7 @@ type candidate struct {
 	inputs  []recipes.File // of the catalogue
 	query   spec.Query
 	result  *spec.Result
+	meta    *recipes.Meta // of a meta-package: it has no query
 
 	// missing are the sources that have to be fetched from the spec's addresses
 	// before anything can be said of what comes of them.
@@ -93,6 +94,9 @@ func (s *Set) wanted(v recipes.Variant) bool {
 // jobs' packages.
 func (s *Set) candidate(ctx context.Context, cell *Cell, v recipes.Variant) (*candidate, error) {
 	r := v.Recipe
+	if r.Kind == recipes.MetaPackage {
+		return s.metaCandidate(cell, v)
+	}
 	c := &candidate{cell: cell, variant: v, inputs: s.in.Catalog.Inputs(r)}
 	j := &plan.Job{
 		ID: plan.ID(r.Name, v.Name(), cell.Target.Name, cell.Arch), Recipe: r.Name, Variant: v.Name(),
@@ -108,11 +112,9 @@ func (s *Set) candidate(ctx context.Context, cell *Cell, v recipes.Variant) (*ca
 		c.build.Native = &builder.Native{Mounts: native.Mounts, Env: native.Env}
 		j.Inputs[plan.PartNative] = native.Digest
 	}
-	if err := s.setSpec(ctx, c); err != nil {
-		return nil, err
-	}
+	c.setSpec()
 	j.Inputs[plan.PartSpec] = string(c.build.Spec.Digest)
-	for _, f := range c.inputs {
+	for _, f := range s.in.Catalog.Inputs(r) {
 		c.build.Sources = append(c.build.Sources, builder.File{Name: f.Name, Digest: f.Digest})
 		c.query.Sources = append(c.query.Sources, spec.File{Name: f.Name, Digest: f.Digest})
 		j.Files = append(j.Files, f.Path)
@@ -152,26 +154,15 @@ func imagePart(cell *Cell) string {
 	return "reference " + cell.Target.Image.Reference
 }
 
-// setSpec tells a candidate its spec, or the one that stands for a meta-package's
-// list.
-func (s *Set) setSpec(ctx context.Context, c *candidate) error {
-	r := c.variant.Recipe
-	f, path := r.Spec, r.Spec.Path
-	if r.Kind == recipes.MetaPackage {
-		d, err := s.store.PutBytes(ctx, []byte(s.in.Catalog.MetaSpec(c.variant)))
-		if err != nil {
-			return err
-		}
-		f, path = recipes.File{Name: r.Name + ".spec", Digest: d}, r.Dir
-		c.job.Files = append(c.job.Files, r.Dir+"/recipe.yaml")
-	} else {
-		c.inputs = append(c.inputs[:len(c.inputs):len(c.inputs)], f)
-		c.job.Spec = path
-	}
+// setSpec tells a candidate its spec.
+func (c *candidate) setSpec() {
+	f := c.variant.Recipe.Spec
+	c.inputs = append(c.inputs, f)
+	c.job.Spec = f.Path
+	c.job.Files = append(c.job.Files, f.Path)
 	c.build.Spec = builder.File{Name: f.Name, Digest: f.Digest}
 	c.query.Spec = spec.File{Name: f.Name, Digest: f.Digest}
-	c.query.Path = path
-	return nil
+	c.query.Path = f.Path
 }
 
 // keepInputs brings the files of the catalogue that a candidate is made of into

@@ -30,6 +30,9 @@ func (s *Set) evaluate(ctx context.Context, candidates []*candidate, progress Pr
 	byReader := map[string][]*candidate{}
 	var order []string
 	for _, c := range candidates {
+		if c.result != nil {
+			continue // a meta-package
+		}
 		name := string(c.cell.Reader.Image.Digest)
 		if byReader[name] == nil {
 			order = append(order, name)
@@ -44,7 +47,11 @@ func (s *Set) evaluate(ctx context.Context, candidates []*candidate, progress Pr
 	}
 	e := &evaluation{}
 	for _, c := range candidates {
-		e.add(c, answers[c])
+		if c.result == nil {
+			e.add(c, answers[c])
+		} else {
+			e.read = append(e.read, c)
+		}
 	}
 	e.read = s.share(e.read)
 	for _, c := range e.read {

@@ -72,7 +72,7 @@ func evaluate(t *testing.T, c *recipes.Catalog, target *recipes.Target) []evalua
 					q.Sources = append(q.Sources, keep(f.Name, data))
 				}
 				if r.Kind == recipes.MetaPackage {
-					q.Spec = keep(r.Name+".spec", []byte(c.MetaSpec(v)))
+					q.Spec = keep(r.Name+".spec", []byte(c.Meta(v).Spec))
 				} else {
 					data, err := c.Read(r.Spec)
 					require.NoError(t, err)

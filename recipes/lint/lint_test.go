@@ -155,7 +155,7 @@ func (b *bench) findings() []lint.Finding {
 					e := lint.Evaluated{Variant: v, Path: r.Spec.Path}
 					name := r.Spec.Name
 					if r.Kind == recipes.MetaPackage {
-						e.Path, e.Text, name = r.Dir, []byte(b.catalog.MetaSpec(v)), r.Name+".spec"
+						e.Path, e.Text, name = r.Dir, []byte(b.catalog.Meta(v).Spec), r.Name+".spec"
 					} else {
 						e.Text, err = b.catalog.Read(r.Spec)
 						require.NoError(b, err)

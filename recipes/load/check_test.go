@@ -127,7 +127,7 @@ func TestComplete(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, r.Noarch, "%s: with a condition on architectures it is another one for each", name)
 		variants, _ := c.Expand(r, el, "x86_64")
-		require.Equal(t, want != "", strings.Contains(c.MetaSpec(variants[0]), "noarch"))
+		require.Equal(t, want != "", strings.Contains(c.Meta(variants[0]).Spec, "noarch"))
 	}
 }
 

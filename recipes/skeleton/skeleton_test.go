@@ -114,7 +114,7 @@ func TestBegun(t *testing.T) {
 			target := &recipes.Target{Name: "probe", Architectures: []string{"x86_64"}, Defines: map[string]string{"dist": ".300.ohpc"}}
 			variants, _ := c.Expand(r, target, "x86_64")
 			require.Len(t, variants, 1)
-			text := []byte(c.MetaSpec(variants[0]))
+			text := []byte(c.Meta(variants[0]).Spec)
 			if r.Kind == recipes.Component {
 				text, err = c.Read(r.Spec)
 				require.NoError(t, err)

@@ -1,0 +1,61 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ohpc-build/ohpc-build/builder"
+	"github.com/ohpc-build/ohpc-build/builder/meta"
+	"github.com/ohpc-build/ohpc-build/internal/store"
+	"github.com/ohpc-build/ohpc-build/matrix/plan"
+	"github.com/ohpc-build/ohpc-build/recipes"
+	"github.com/ohpc-build/ohpc-build/recipes/spec"
+	"github.com/ohpc-build/ohpc-build/recipes/spec/headers"
+	"github.com/ohpc-build/ohpc-build/repo/rpm"
+	"github.com/ohpc-build/ohpc-build/repo/rpm/write"
+)
+
+// metaCandidate makes the candidate of a meta-package: all there is to know of it
+// is in the catalogue, so neither rpm is asked nor an image looked at.
+func (s *Set) metaCandidate(cell *Cell, v recipes.Variant) (*candidate, error) {
+	m := s.in.Catalog.Meta(v)
+	r := v.Recipe
+	c := &candidate{cell: cell, variant: v, meta: &m}
+	c.job = &plan.Job{
+		ID: plan.ID(r.Name, v.Name(), cell.Target.Name, cell.Arch), Recipe: r.Name, Variant: v.Name(),
+		Target: cell.Target.Name, Arch: cell.Arch, Files: []string{r.Dir + "/recipe.yaml"},
+		Inputs: plan.Parts{
+			plan.PartBuilder: meta.Format, plan.PartSpec: string(store.Of([]byte(m.Spec))),
+			plan.PartDefine("dist"): m.Release, "architecture": m.Arch,
+		},
+	}
+	h := headers.Header{Name: m.Name, Version: m.Version, Release: m.Release, Arch: m.Arch, Summary: m.Summary}
+	for _, text := range m.Requires {
+		d, err := write.ParseDependency(text)
+		if err != nil {
+			return nil, &RecipeError{fmt.Errorf("%s/recipe.yaml: requirement %q: %w", r.Dir, text, err)}
+		}
+		h.Requires = append(h.Requires, d)
+	}
+	h.Provides = []rpm.Dependency{{Name: m.Name, Flags: rpm.Equal, Version: m.Version + "-" + m.Release}}
+	c.result = &spec.Result{
+		Source:   headers.Header{Name: m.Name, Version: m.Version, Release: m.Release, Arch: "src", Summary: m.Summary},
+		Packages: []headers.Header{h},
+	}
+	return c, nil
+}
+
+// Meta writes the packages of a job that is a meta-package. For others the second
+// result is false.
+func (s *Set) Meta(ctx context.Context, j *plan.Job) (*builder.Result, bool, error) {
+	m := s.candidates[j.ID].meta
+	if m == nil {
+		return nil, false, nil
+	}
+	result, err := meta.Build(ctx, s.store, meta.Spec{
+		Name: m.Name, Version: m.Version, Release: m.Release, Arch: m.Arch, Summary: m.Summary, Description: m.Description,
+		License: m.License, Group: m.Group, URL: m.URL, Requires: m.Requires, Date: m.Date, Author: m.Author, Change: m.Change,
+		SpecName: m.Name + ".spec", SpecText: []byte(m.Spec),
+	})
+	return result, true, err
+}
