@@ -17,6 +17,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/recipes/catalog"
 	"github.com/ohpc-build/ohpc-build/recipes/load"
 	"github.com/ohpc-build/ohpc-build/recipes/spec"
+	"github.com/ohpc-build/ohpc-build/recipes/targets"
 )
 
 // host runs rpmspec on this machine, without a container: all specs are ours.
@@ -184,5 +185,22 @@ func TestBridgeIsInstalled(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// What a distribution calls otherwise is required under its own name there.
+func TestRequirementsByTarget(t *testing.T) {
+	c, err := load.FS(catalog.FS())
+	require.NoError(t, err)
+	shipped, err := targets.Shipped()
+	require.NoError(t, err)
+	r, err := c.Recipe("ohpc-base-compute")
+	require.NoError(t, err)
+	for _, target := range shipped {
+		variants, _ := c.Expand(r, target, target.Architectures[0])
+		require.Len(t, variants, 1)
+		suse := target.Name == "Leap_15"
+		require.Equal(t, suse, slices.Contains(variants[0].Requires(), "procps"), target.Name)
+		require.Equal(t, !suse, slices.Contains(variants[0].Requires(), "procps-ng"), target.Name)
 	}
 }

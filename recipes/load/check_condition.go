@@ -40,8 +40,12 @@ func (l *loader) checkExclusions(v any, at string, exclusions []recipes.Exclusio
 }
 
 func (l *loader) checkTarget(v any, at, name string) {
-	if _, err := l.catalog.Target(name); err != nil {
-		l.failIn(v, at, "", "%v", err)
+	known := make([]string, len(l.targets))
+	for i, t := range l.targets {
+		known[i] = t.Name
+	}
+	if !slices.Contains(known, name) {
+		l.failIn(v, at, "", "%v", &recipes.NotFoundError{What: "target", Name: name, Known: known})
 	}
 }
 
@@ -49,7 +53,7 @@ func (l *loader) checkTarget(v any, at, name string) {
 // empty or unknown.
 func (l *loader) checkArch(v any, at, arch, target string) {
 	var all []string
-	for _, t := range l.catalog.Targets {
+	for _, t := range l.targets {
 		if t.Name == target {
 			if !slices.Contains(t.Architectures, arch) {
 				l.failIn(v, at, strict.DidYouMean(arch, t.Architectures), "target %s has no architecture %q", target, arch)
@@ -150,12 +154,9 @@ func (l *loader) checkCondition(r *recipes.Recipe, at string, c recipes.Conditio
 // checkRequirements finds, once each requirement is right by itself, those that
 // hold nowhere, and those that are made twice somewhere.
 func (l *loader) checkRequirements(r *recipes.Recipe) {
-	if len(l.catalog.Targets) == 0 {
-		return
-	}
 	places := make([]int, len(r.Requires))
 	twice := map[int]bool{}
-	for _, t := range l.catalog.Targets {
+	for _, t := range l.targets {
 		for _, arch := range t.Architectures {
 			for _, picks := range l.catalog.Combine(r.Families, slices.Sorted(maps.Keys(r.Families))) {
 				seen := map[string]bool{}

@@ -8,10 +8,12 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/recipes/strict"
+	"github.com/ohpc-build/ohpc-build/recipes/targets"
 )
 
 const (
@@ -21,27 +23,32 @@ const (
 	maxFiles = 100_000
 )
 
-// FS reads a catalogue. The error is a [strict.Problems] with all that is wrong
-// in it.
-func FS(fsys fs.FS) (*recipes.Catalog, error) { return load(fsys, "", false) }
+// FS reads a catalogue. Its recipes may say something of the targets that ship
+// with the program, and of further ones, that it does not define itself. The error
+// is a [strict.Problems] with all that is wrong in it.
+func FS(fsys fs.FS, further ...*recipes.Target) (*recipes.Catalog, error) {
+	return load(fsys, "", false, further)
+}
 
-// Dir reads a catalogue from a folder. Nothing outside it is read, wherever a
-// symbolic link may lead.
-func Dir(dir string) (*recipes.Catalog, error) {
-	return open(dir, false)
+// Dir reads a catalogue from a folder as FS does. Nothing outside it is read,
+// wherever a symbolic link may lead.
+func Dir(dir string, further ...*recipes.Target) (*recipes.Catalog, error) {
+	return open(dir, false, further)
 }
 
 // ToBump reads a catalogue from a folder as Dir does, but for the pins' locks,
 // which may be missing or wrong: they are about to be written anew. Nothing can be
 // built from it.
-func ToBump(dir string) (*recipes.Catalog, error) { return open(dir, true) }
+func ToBump(dir string, further ...*recipes.Target) (*recipes.Catalog, error) {
+	return open(dir, true, further)
+}
 
-func open(dir string, unlocked bool) (*recipes.Catalog, error) {
+func open(dir string, unlocked bool, further []*recipes.Target) (*recipes.Catalog, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("opening the catalogue %s: %w", dir, err)
 	}
-	c, err := load(root.FS(), dir, unlocked)
+	c, err := load(root.FS(), dir, unlocked, further)
 	if err != nil {
 		_ = root.Close()
 		return nil, err
@@ -50,7 +57,7 @@ func open(dir string, unlocked bool) (*recipes.Catalog, error) {
 }
 
 // load names files below folder in what it reports.
-func load(fsys fs.FS, folder string, unlocked bool) (*recipes.Catalog, error) {
+func load(fsys fs.FS, folder string, unlocked bool, further []*recipes.Target) (*recipes.Catalog, error) {
 	l := &loader{fsys: fsys, folder: folder, unlocked: unlocked, catalog: &recipes.Catalog{FS: fsys}, docs: map[any]*strict.Document{}}
 	l.header()
 	l.catalog.Shared = l.files("shared")
@@ -63,6 +70,9 @@ func load(fsys fs.FS, folder string, unlocked bool) (*recipes.Catalog, error) {
 		t := &recipes.Target{}
 		l.decode(file, t)
 		l.catalog.Targets = append(l.catalog.Targets, t)
+	}
+	if err := l.knowTargets(further); err != nil {
+		return nil, err
 	}
 	for _, file := range l.yamlFiles("pins") {
 		p := &recipes.Pin{Name: strings.TrimSuffix(path.Base(file), ".yaml")}
@@ -90,6 +100,7 @@ type loader struct {
 	fsys     fs.FS
 	folder   string // how people find fsys
 	catalog  *recipes.Catalog
+	targets  []*recipes.Target        // that recipes may name: the catalogue's, and others
 	docs     map[any]*strict.Document // by what was decoded from it
 	problems strict.Problems
 	count    int  // files seen
@@ -97,6 +108,25 @@ type loader struct {
 
 	// unknownFamilies is set while a recipe is checked whose families are wrong.
 	unknownFamilies bool
+}
+
+// shipped are the targets that every catalogue can be built for.
+var shipped = sync.OnceValues(targets.Shipped)
+
+// knowTargets adds to the catalogue's targets those of other places that it does
+// not define itself.
+func (l *loader) knowTargets(further []*recipes.Target) error {
+	known, err := shipped()
+	if err != nil {
+		return err
+	}
+	l.targets = slices.Clone(l.catalog.Targets)
+	for _, t := range slices.Concat(further, known) {
+		if !slices.ContainsFunc(l.targets, func(other *recipes.Target) bool { return other.Name == t.Name }) {
+			l.targets = append(l.targets, t)
+		}
+	}
+	return nil
 }
 
 func (l *loader) fail(file, hint, format string, args ...any) {
