@@ -219,7 +219,7 @@ func fixedDate(words []string) bool {
 
 func testsFiles(words []string) bool {
 	for _, w := range words {
-		if len(w) == 2 && w[0] == '-' && strings.Contains("abcdefghkprstuwxGLNOS", w[1:]) {
+		if len(w) == 2 && w[0] == '-' && strings.IndexByte("abcdefghkprstuwxGLNOS", w[1]) >= 0 {
 			return true
 		}
 	}

@@ -181,7 +181,8 @@ func (l *linter) checkFiles(s *specFile) {
 			if p == nil {
 				continue
 			}
-			severity, message, hint := Warning, "", ""
+			severity := Warning
+			var message, hint string
 			switch named, _ := archOf(p.Name); {
 			case p.Arch == noarch && (named != "" || !boot || len(l.architectures(e, p)) < 2):
 				continue

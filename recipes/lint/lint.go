@@ -72,6 +72,7 @@ type specFile struct {
 	recipe    *recipes.Recipe
 	included  []*sourceText // what it includes of the catalogue's files
 	evaluated []*Evaluated
+	searches  int // for words of tags
 }
 
 // sourceText is a file that people wrote.

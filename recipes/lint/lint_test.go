@@ -23,6 +23,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/recipes/lint"
 	"github.com/ohpc-build/ohpc-build/recipes/spec"
+	"github.com/ohpc-build/ohpc-build/recipes/tree"
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 )
 
@@ -202,7 +203,7 @@ func TestReadable(t *testing.T) {
 	require.Equal(t, []string{
 		"broken/SPECS/broken.spec:6:1 error rpm cannot read it: Unknown tag: Flavour: none => nothing is known of what it builds, and so nothing more is said about it: mend this first @ all",
 		"here/SPECS/here.spec:7:11 error elsewhere-ohpc is required, and no recipe makes it for this target and architecture => " +
-			"it is made for EL_9/x86_64, Leap_15/x86_64 only: require it there only, as with %ifarch, or do not build this here | here-ohpc @ aarch64",
+			"it is made for x86_64 only: require it there only, as with %ifarch, or do not build this here | here-ohpc @ aarch64",
 	}, b.check("unreadable-spec", "unknown-requirement"))
 }
 
@@ -230,7 +231,7 @@ func TestRequirements(t *testing.T) {
 		"rich, one of them":     {"Requires: (absent-ohpc or scotch-gnu12-ohpc)\n", ""},
 		"rich, none of them":    {"Requires: (absent-ohpc or gone-ohpc)\n", "6:12 error absent-ohpc is required" + missing + " (of (absent-ohpc or gone-ohpc)) | probe-ohpc @ all"},
 		"rich, someone else's":  {"Requires: (absent-ohpc or thing)\n", ""},
-		"rich, all of them":     {"Requires: (scotch-gnu12-ohpc and (absent-ohpc >= 2 with thing))\n", "6:35 error absent-ohpc >= 2 is required" + missing + " (of (scotch-gnu12-ohpc and (absent-ohpc >= 2 with thing))) | probe-ohpc @ all"},
+		"rich, all of them":     {"Requires: (scotch-gnu12-ohpc and (absent-ohpc >= 2 with thing))\n", "6:35 error absent-ohpc is required" + missing + " (of (scotch-gnu12-ohpc and (absent-ohpc >= 2 with thing))) | probe-ohpc @ all"},
 		"rich, on condition":    {"Requires: (absent-ohpc if thing)\n", ""},
 		"rich, with a function": {"Requires: (perl(x::y) or pkgconfig(z))\n", ""},
 		"provides it itself":    {"Requires: it-ohpc = 1\nProvides: it-ohpc = 1\n", ""},
@@ -520,6 +521,34 @@ func TestUnreadableCatalogue(t *testing.T) {
 	variants, _ := b.catalog.Expand(r, b.catalog.Targets[0], "x86_64")
 	_, err := lint.Check(lint.Input{Catalog: b.catalog, Evaluated: []lint.Evaluated{{Variant: variants[0], Path: r.Spec.Path}}})
 	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+// The small tree of package tree has a trap wherever real trees have one.
+func TestTree(t *testing.T) {
+	testenv.Integration(t)
+	b := newBench(t)
+	var err error
+	el := &recipes.Target{Name: "EL_9", Architectures: []string{"aarch64"}, Defines: map[string]string{"rhel": "9"}}
+	b.catalog, err = tree.Load("../tree/testdata/openhpc", tree.Options{Targets: []*recipes.Target{el}})
+	require.NoError(t, err)
+	rules := map[string][]string{}
+	for _, f := range b.findings() {
+		name := path.Base(f.File)
+		if !slices.Contains(rules[f.Rule], name) {
+			rules[f.Rule] = append(rules[f.Rule], name)
+		}
+	}
+	require.Equal(t, []string{"dimemas.spec"}, rules["unreadable-spec"])
+	require.Equal(t, []string{"meta-packages.spec", "boost.spec", "ptscotch.spec"}, rules["unknown-requirement"])
+	require.Equal(t, []string{"release.spec"}, rules["unexpanded-macro"])
+	require.Equal(t, []string{"clock.spec"}, rules["parse-time-command"])
+	require.Equal(t, []string{"warewulf-cluster.spec"}, rules["repeated-pin"])
+	require.Len(t, rules["prerelease-version"], 5)
+	require.Contains(t, rules["source-digest"], "metis.spec")
+	require.Equal(t, []string{"OHPC_macros"}, rules["duplicate-provider"])
+	require.Empty(t, rules["package-name"])
+	require.Empty(t, rules["foreign-binary"])
+	require.Empty(t, rules["noarch-differs"])
 }
 
 func TestRules(t *testing.T) {

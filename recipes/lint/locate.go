@@ -27,6 +27,10 @@ func isTag(tag spectext.Tag, names []string) bool {
 	})
 }
 
+// maxSearches is after how many findings places are no longer looked for in a
+// spec: one can be made of nothing but mistakes, and each costs a reading.
+const maxSearches = 10_000
+
 // findWord is the place at which the value of one of these tags has a word that
 // can become name, when what are macros in it are expanded. Of several it is the
 // one with the most letters in common.
@@ -35,6 +39,9 @@ func (s *specFile) findWord(name string, v recipes.Variant, tags ...string) plac
 		return s.findRequirement(name, v)
 	}
 	best, found := 0, s.whole()
+	if s.searches++; s.searches > maxSearches {
+		return found
+	}
 	for _, f := range s.texts() {
 		for _, tag := range f.text.Tags() {
 			if !tag.When.Holds(v.Arch) || !isTag(tag, tags) {

@@ -108,7 +108,8 @@ func (c *requirementChecker) leaf(w *world, e *Evaluated, d rpm.Dependency) verd
 		if there := w.provided[d.Name]; len(there) > 0 {
 			return verdict{missing, d, "what there is has the version " + strings.Join(versions(there), " or ")}
 		}
-		return verdict{missing, d, "no recipe makes it for this target and architecture"}
+		// No version would help.
+		return verdict{missing, rpm.Dependency{Name: d.Name}, "no recipe makes it for this target and architecture"}
 	}
 	if c.l.in.Base == nil {
 		return verdict{}
@@ -180,13 +181,7 @@ func (c *requirementChecker) hint(w *world, e *Evaluated, d rpm.Dependency) stri
 }
 
 func (c *requirementChecker) search(w *world, e *Evaluated, name string) string {
-	var cells []string
-	for _, other := range c.others(w) {
-		if len(other.provided[name]) > 0 {
-			cells = append(cells, other.target+"/"+other.arch)
-		}
-	}
-	if len(cells) > 0 {
+	if cells := c.madeFor(name); len(cells) > 0 {
 		return fmt.Sprintf("it is made for %s only: require it there only, as with %%ifarch, or do not build this here", short(cells, 4))
 	}
 	// With the families left out, a package of another one is told from a typing error.
@@ -218,6 +213,36 @@ func (c *requirementChecker) search(w *world, e *Evaluated, name string) string 
 		best = near[0]
 	}
 	return fmt.Sprintf("did you mean %q?", best)
+}
+
+// madeFor are the cells in which something of that name is provided: architectures
+// where it is for all targets that have them, targets likewise, or single cells.
+func (c *requirementChecker) madeFor(name string) []string {
+	made, all := map[string]int{}, map[string]int{}
+	var in []*world
+	for _, key := range sortedKeys(c.l.worlds) {
+		w := c.l.worlds[key]
+		all[w.target]++
+		all[w.arch]++
+		if len(w.provided[name]) > 0 {
+			made[w.target]++
+			made[w.arch]++
+			in = append(in, w)
+		}
+	}
+	var words []string
+	for _, w := range in {
+		word := w.target + "/" + w.arch
+		if made[w.arch] == all[w.arch] && all[w.arch] > 1 {
+			word = w.arch
+		} else if made[w.target] == all[w.target] {
+			word = w.target
+		}
+		if !slices.Contains(words, word) {
+			words = append(words, word)
+		}
+	}
+	return words
 }
 
 // stem is a package's name without the project's ending and without families.

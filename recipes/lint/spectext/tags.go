@@ -34,7 +34,9 @@ var sections = regexp.MustCompile(`^%(package|description|prep|generate_buildreq
 var tagLine = regexp.MustCompile(`^[ \t]*([A-Za-z]+[0-9]*)(?:\([^()]*\))?[ \t]*:[ \t]*(.*)$`)
 
 // Tags are those of the source package and of all binary packages.
-func (t *Text) Tags() []Tag {
+func (t *Text) Tags() []Tag { return t.tags }
+
+func (t *Text) readTags() []Tag {
 	var tags []Tag
 	t.walk(func(i int, section Section, when Guard) {
 		if section.Keyword != "" && section.Keyword != "package" {

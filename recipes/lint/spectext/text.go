@@ -12,6 +12,7 @@ type Text struct {
 	match []int // for each opening bracket where its closing one is, else 0
 
 	references []Reference
+	tags       []Tag
 }
 
 // maxText bounds what is read of a spec in bytes. Real ones have some thousands.
@@ -30,6 +31,7 @@ func Parse(text []byte) *Text {
 	s := scanner{t: t}
 	s.scan(0, len(t.text), 0, 0)
 	t.references = s.found
+	t.tags = t.readTags()
 	return t
 }
 
