@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ohpc-build/ohpc-build/matrix"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
 )
 
@@ -55,7 +56,13 @@ current folder; a folder stands for all below it.`,
 			if err != nil {
 				return err
 			}
-			return v.show(p, []string{cmp.Or(f.tree, f.catalog, c.Catalog)}, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			if err := v.show(p, []string{cmp.Or(f.tree, f.catalog, c.Catalog)}, cmd.OutOrStdout(), cmd.ErrOrStderr()); err != nil {
+				return err
+			}
+			if n := len(p.Failures); n > 0 {
+				return &matrix.FailedError{What: fmt.Sprintf("%d of %d jobs have a spec that cannot be read; the plan is of the others", n, n+len(p.Jobs))}
+			}
+			return nil
 		},
 	}
 	cmd.Flags().StringVar(&v.format, "format", "text", "text, json or dot")
@@ -69,7 +76,7 @@ func (v *planView) show(p *plan.Plan, folders []string, out, warnings io.Writer)
 	if len(v.touch) == 0 {
 		switch v.format {
 		case "json":
-			return p.JSON(out)
+			return p.JSON(out, v.explain)
 		case "dot":
 			return p.DOT(out)
 		}

@@ -142,6 +142,10 @@ func (s *Set) candidate(ctx context.Context, cell *Cell, v recipes.Variant) (*ca
 		j.Inputs[plan.PartDefine(d.Name)] = d.Value
 	}
 	c.query.Arch = cell.Arch
+	j.Macros = map[string]string{}
+	for _, d := range c.query.Defines {
+		j.Macros[d.Name] = d.Value
+	}
 	return c, nil
 }
 

@@ -152,7 +152,7 @@ func (s *Set) take(c *candidate) error {
 	j := c.job
 	j.BuildRequires = c.result.Source.Requires
 	for _, p := range c.result.Packages {
-		j.Produces = append(j.Produces, plan.Produced{Name: p.Name, Provides: p.Provides, Requires: p.Requires})
+		j.Produces = append(j.Produces, plan.Produced{Name: p.Name, EVR: p.EVR(), Arch: p.Arch, Provides: p.Provides, Requires: p.Requires})
 	}
 	s.estimate(c)
 	return s.takeAddresses(c)

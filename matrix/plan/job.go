@@ -42,6 +42,9 @@ type Job struct {
 	// and others that the recipe names.
 	Defines map[string]string `json:"defines,omitempty"`
 
+	// Macros are all that rpmspec was given to read the spec.
+	Macros map[string]string `json:"-"`
+
 	// Takes is how long the job runs: as recorded when it last did, otherwise an
 	// estimate. Recorded tells which.
 	Takes    time.Duration `json:"-"`
@@ -75,6 +78,8 @@ type Unknown struct {
 // Produced is one package that a job's spec says it makes.
 type Produced struct {
 	Name     string
+	EVR      string // [epoch:]version-release
+	Arch     string
 	Provides []rpm.Dependency
 	Requires []rpm.Dependency
 	Files    []string // paths, as far as they are known

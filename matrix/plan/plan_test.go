@@ -117,7 +117,7 @@ func TestJSONIsStable(t *testing.T) {
 			j.Reason = plan.ReasonNew
 		}
 		var sb strings.Builder
-		require.NoError(t, p.JSON(&sb))
+		require.NoError(t, p.JSON(&sb, false))
 		return sb.String()
 	}
 	first := write()
@@ -132,7 +132,7 @@ func TestJSONIsStable(t *testing.T) {
       "needs": [`)
 
 	var sb strings.Builder
-	require.NoError(t, (&plan.Plan{}).JSON(&sb))
+	require.NoError(t, (&plan.Plan{}).JSON(&sb, false))
 	var empty struct {
 		Jobs     []any          `json:"jobs"`
 		Skips    []any          `json:"skips"`

@@ -4,15 +4,20 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/ohpc-build/ohpc-build/repo/rpm"
 )
 
 // JSON writes {"jobs":[…],"skips":[…],"failures":[…],"totals":{…}}, the same bytes
-// for the same plan; docs/plan.md tells the fields.
-func (p *Plan) JSON(w io.Writer) error {
+// for the same plan; docs/plan.md tells the fields. With detail it also tells all
+// that is known of each package.
+func (p *Plan) JSON(w io.Writer, detail bool) error {
 	type job struct {
 		*Job
-		Seconds  float64 `json:"seconds"`
-		Recorded bool    `json:"recorded"`
+		Produces []string `json:"produces"`
+		Seconds  float64  `json:"seconds"`
+		Recorded bool     `json:"recorded"`
+		*details
 	}
 	out := struct {
 		Jobs     []job     `json:"jobs"`
@@ -25,9 +30,54 @@ func (p *Plan) JSON(w io.Writer) error {
 		Totals: p.Totals(),
 	}
 	for i, j := range p.Jobs {
-		out.Jobs[i] = job{j, j.Takes.Seconds(), j.Recorded}
+		out.Jobs[i] = job{Job: j, Produces: []string{}, Seconds: j.Takes.Seconds(), Recorded: j.Recorded}
+		for _, made := range j.Produces {
+			out.Jobs[i].Produces = append(out.Jobs[i].Produces, made.NEVRA())
+		}
+		if detail {
+			out.Jobs[i].details = newDetails(j)
+		}
 	}
 	return write(w, out)
+}
+
+// details are what only those want to read who compare it with rpm's own words.
+type details struct {
+	Packages      []described       `json:"packages"`
+	BuildRequires []string          `json:"build_requires"`
+	Macros        map[string]string `json:"macros"`
+}
+
+type described struct {
+	Name     string   `json:"name"`
+	EVR      string   `json:"evr"`
+	Arch     string   `json:"arch"`
+	Provides []string `json:"provides"`
+	Requires []string `json:"requires"`
+}
+
+func newDetails(j *Job) *details {
+	d := &details{Packages: []described{}, BuildRequires: texts(j.BuildRequires), Macros: j.Macros}
+	for _, p := range j.Produces {
+		d.Packages = append(d.Packages, described{p.Name, p.EVR, p.Arch, texts(p.Provides), texts(p.Requires)})
+	}
+	return d
+}
+
+func texts(dependencies []rpm.Dependency) []string {
+	all := make([]string, len(dependencies))
+	for i, d := range dependencies {
+		all[i] = d.String()
+	}
+	return all
+}
+
+// NEVRA is how rpm names the package.
+func (p Produced) NEVRA() string {
+	if p.EVR == "" {
+		return p.Name
+	}
+	return p.Name + "-" + p.EVR + "." + p.Arch
 }
 
 // DOT writes the graph in Graphviz's language, an edge from each job to what it needs.

@@ -35,6 +35,15 @@ type Header struct {
 	ExcludeArch   []string `json:"excludeArch,omitempty"`
 }
 
+// EVR is [epoch:]version-release.
+func (h Header) EVR() string {
+	evr := h.Version + "-" + h.Release
+	if h.Epoch > 0 {
+		evr = strconv.FormatUint(uint64(h.Epoch), 10) + ":" + evr
+	}
+	return evr
+}
+
 // Format is a query format that makes rpmspec print lines of fields. The first field says what
 // the line is; text is quoted for a shell, and so cannot be mistaken for
 // anything else whatever a spec puts into it. Tags that a package does not have
