@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -124,6 +125,9 @@ func newLintReport(in lint.Input, findings []lint.Finding, least lint.Severity) 
 	c := in.Catalog
 	r := &lintReport{Version: 1, Findings: []lint.Finding{}}
 	r.subject = fmt.Sprintf("%s, %s, %s", plural(len(c.Recipes), "recipe"), plural(len(c.Targets), "target"), plural(len(c.Families), "family kind"))
+	if !slices.ContainsFunc(in.Evaluated, func(e lint.Evaluated) bool { return e.Result != nil || e.Err != nil }) {
+		r.subject += " (texts alone, rpm was not asked)"
+	}
 	for _, f := range findings {
 		switch f.Severity {
 		case lint.Error:

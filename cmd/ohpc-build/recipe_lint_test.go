@@ -68,7 +68,7 @@ func TestRecipeLintFindings(t *testing.T) {
 	require.Equal(t, "1 error in the recipes", message)
 	require.Contains(t, out, line)
 	require.Contains(t, out, "    where: all\n")
-	require.Contains(t, out, "1 recipe, 1 target, 0 family kinds: 1 error, 0 warnings, 1 note; 1 not shown, see --severity\n")
+	require.Contains(t, out, "1 recipe, 1 target, 0 family kinds (texts alone, rpm was not asked): 1 error, 0 warnings, 1 note; 1 not shown, see --severity\n")
 	require.NotContains(t, out, "release-without-dist")
 
 	status, out, _ = run(t, "recipe", "lint", "--catalog", dir, "--severity", "note")
