@@ -207,6 +207,23 @@ func (m *Matrix) Plan(ctx context.Context) (*plan.Plan, error) {
 	return m.jobs.Plan, nil
 }
 
+// Read asks rpm about every variant in every cell, and tells what the targets hold.
+func (m *Matrix) Read(ctx context.Context) (readings []jobs.Reading, base plan.Base, err error) {
+	m.planOnly = true
+	err = m.steps(ctx, []step{
+		{"host", m.prepare},
+		{"images", m.provideImages},
+		{"read", func(ctx context.Context) error {
+			stage := m.opt.Progress.Stage("read", len(m.opt.Catalog.Recipes))
+			defer stage.Close()
+			in := jobs.Input{Catalog: m.opt.Catalog, Cells: m.cells}
+			readings, base, err = jobs.Read(ctx, in, m.store, m.sandbox, m.opt.Log, stage)
+			return err
+		}},
+	})
+	return readings, base, err
+}
+
 // makePlan makes of the catalogue the run's jobs.
 func (m *Matrix) makePlan(ctx context.Context) error {
 	generated, err := m.generatedSources()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ohpc-build/ohpc-build/matrix"
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/recipes/lint"
 )
@@ -54,7 +56,7 @@ Exit status: 0 no errors, 2 there are some, or the recipes cannot be read.`,
 			if l.format != "text" && l.format != "json" {
 				return usageError("--format is text or json, not %q", l.format)
 			}
-			in, err := f.lintInput()
+			in, err := f.lintInput(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -81,30 +83,36 @@ Exit status: 0 no errors, 2 there are some, or the recipes cannot be read.`,
 	return cmd
 }
 
-// lintInput is the catalogue with each spec for each variant in each cell. The
-// loader is strict: what it minds comes back as the error.
-func (f *flags) lintInput() (lint.Input, error) {
+// lintInput is the catalogue with each spec for each variant in each cell, as rpm
+// reads it. The loader is strict: what it minds comes back as the error.
+func (f *flags) lintInput(ctx context.Context) (lint.Input, error) {
 	var in lint.Input
-	c, err := f.catalogOnly()
+	opt, err := f.options(nil)
 	if err != nil {
 		return in, err
 	}
-	in.Catalog = c
-	for _, t := range c.Targets {
-		for _, arch := range t.Architectures {
-			for _, r := range c.Recipes {
-				variants, _ := c.Expand(r, t, arch)
-				for _, v := range variants {
-					e := lint.Evaluated{Variant: v, Path: r.Spec.Path}
-					if r.Kind == recipes.MetaPackage {
-						e.Path, e.Text = r.Dir, []byte(c.Meta(v).Spec)
-					} else if e.Text, err = c.Read(r.Spec); err != nil {
-						return in, &statusError{exitUsage, err}
-					}
-					in.Evaluated = append(in.Evaluated, e)
-				}
-			}
+	m, err := matrix.New(opt)
+	if err != nil {
+		return in, err
+	}
+	readings, base, err := m.Read(ctx)
+	if err != nil {
+		return in, err
+	}
+	c := opt.Catalog
+	// The rules look at the targets of this run only.
+	c.Targets = slices.DeleteFunc(slices.Clone(c.Targets), func(t *recipes.Target) bool {
+		return len(opt.Targets) > 0 && !slices.Contains(opt.Targets, t.Name)
+	})
+	in.Catalog, in.Base = c, base
+	for _, r := range readings {
+		e := lint.Evaluated{Variant: r.Variant, Path: r.Path, Result: r.Result, Err: r.Err}
+		if r.Variant.Recipe.Kind == recipes.MetaPackage {
+			e.Text = []byte(c.Meta(r.Variant).Spec)
+		} else if e.Text, err = c.Read(r.Variant.Recipe.Spec); err != nil {
+			return in, &statusError{exitUsage, err}
 		}
+		in.Evaluated = append(in.Evaluated, e)
 	}
 	return in, nil
 }

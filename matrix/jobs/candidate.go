@@ -54,9 +54,14 @@ func (s *Set) expand(ctx context.Context, cell *Cell, r *recipes.Recipe) ([]*can
 		if !s.wanted(v) {
 			continue
 		}
-		c, err := s.candidate(ctx, cell, v)
+		c, err := s.newCandidate(cell, v)
 		if err != nil {
 			return nil, nil, err
+		}
+		if c.meta == nil {
+			if err := s.addInputs(ctx, c); err != nil {
+				return nil, nil, err
+			}
 		}
 		if owner != "" {
 			for _, arch := range archs {
@@ -90,46 +95,23 @@ func (s *Set) wanted(v recipes.Variant) bool {
 	return true
 }
 
-// candidate gathers everything that a job's output depends on, but for the other
-// jobs' packages.
-func (s *Set) candidate(ctx context.Context, cell *Cell, v recipes.Variant) (*candidate, error) {
+// newCandidate is a variant in a cell with what rpm has to be asked about it.
+func (s *Set) newCandidate(cell *Cell, v recipes.Variant) (*candidate, error) {
 	r := v.Recipe
-	if r.Kind == recipes.MetaPackage {
-		return s.metaCandidate(cell, v)
-	}
-	c := &candidate{cell: cell, variant: v, inputs: s.in.Catalog.Inputs(r)}
-	j := &plan.Job{
+	c := &candidate{cell: cell, variant: v}
+	c.job = &plan.Job{
 		ID: plan.ID(r.Name, v.Name(), cell.Target.Name, cell.Arch), Recipe: r.Name, Variant: v.Name(),
-		Target: cell.Target.Name, Arch: cell.Arch,
-		Inputs: plan.Parts{plan.PartBuilder: builder.Format, plan.PartImage: imagePart(cell)},
+		Target: cell.Target.Name, Arch: cell.Arch, Defines: v.Own(),
 	}
-	c.job = j
-	c.build = builder.Job{
-		ID: j.ID, Arch: cell.Arch, Image: cell.Image,
-		Limits: limits(emulate.Native(cell.Arch), time.Duration(r.Needs.Time), int64(r.Needs.Memory), r.Needs.Cores),
-	}
-	if native := cell.Native; native != nil {
-		c.build.Native = &builder.Native{Mounts: native.Mounts, Env: native.Env}
-		j.Inputs[plan.PartNative] = native.Digest
+	if r.Kind == recipes.MetaPackage {
+		return c, s.setMeta(c)
 	}
 	c.setSpec()
-	j.Inputs[plan.PartSpec] = string(c.build.Spec.Digest)
 	for _, f := range s.in.Catalog.Inputs(r) {
-		c.build.Sources = append(c.build.Sources, builder.File{Name: f.Name, Digest: f.Digest})
+		c.inputs = append(c.inputs, f)
 		c.query.Sources = append(c.query.Sources, spec.File{Name: f.Name, Digest: f.Digest})
-		j.Files = append(j.Files, f.Path)
+		c.job.Files = append(c.job.Files, f.Path)
 	}
-	for _, f := range r.Fetched {
-		d, err := s.digestOf(ctx, f, cell.Target.Name)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", r.Name, err)
-		}
-		c.build.Sources = append(c.build.Sources, builder.File{Name: f.File, Digest: d})
-	}
-	for _, f := range c.build.Sources {
-		j.Inputs[plan.PartSource(f.Name)] = string(f.Digest)
-	}
-	j.Defines = v.Own()
 	if cell.Reader.Target != cell.Target.Name {
 		// First, so that what the recipe or the family defines counts.
 		for _, d := range cell.Target.MacroDefines() {
@@ -137,16 +119,49 @@ func (s *Set) candidate(ctx context.Context, cell *Cell, v recipes.Variant) (*ca
 		}
 	}
 	for _, d := range v.Defines {
-		c.build.Defines = append(c.build.Defines, builder.Define{Name: d.Name, Value: d.Value})
 		c.query.Defines = append(c.query.Defines, spec.Define{Name: d.Name, Value: d.Value})
-		j.Inputs[plan.PartDefine(d.Name)] = d.Value
 	}
 	c.query.Arch = cell.Arch
-	j.Macros = map[string]string{}
+	c.job.Macros = map[string]string{}
 	for _, d := range c.query.Defines {
-		j.Macros[d.Name] = d.Value
+		c.job.Macros[d.Name] = d.Value
 	}
 	return c, nil
+}
+
+// addInputs gathers everything else that a job's output depends on, but for the
+// other jobs' packages.
+func (s *Set) addInputs(ctx context.Context, c *candidate) error {
+	r, j, cell := c.variant.Recipe, c.job, c.cell
+	j.Inputs = plan.Parts{
+		plan.PartBuilder: builder.Format, plan.PartImage: imagePart(cell), plan.PartSpec: string(c.query.Spec.Digest),
+	}
+	c.build = builder.Job{
+		ID: j.ID, Arch: cell.Arch, Image: cell.Image, Spec: builder.File(c.query.Spec),
+		Limits: limits(emulate.Native(cell.Arch), time.Duration(r.Needs.Time), int64(r.Needs.Memory), r.Needs.Cores),
+	}
+	if native := cell.Native; native != nil {
+		c.build.Native = &builder.Native{Mounts: native.Mounts, Env: native.Env}
+		j.Inputs[plan.PartNative] = native.Digest
+	}
+	for _, f := range c.query.Sources {
+		c.build.Sources = append(c.build.Sources, builder.File(f))
+	}
+	for _, f := range r.Fetched {
+		d, err := s.digestOf(ctx, f, cell.Target.Name)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.Name, err)
+		}
+		c.build.Sources = append(c.build.Sources, builder.File{Name: f.File, Digest: d})
+	}
+	for _, f := range c.build.Sources {
+		j.Inputs[plan.PartSource(f.Name)] = string(f.Digest)
+	}
+	for _, d := range c.variant.Defines {
+		c.build.Defines = append(c.build.Defines, builder.Define{Name: d.Name, Value: d.Value})
+		j.Inputs[plan.PartDefine(d.Name)] = d.Value
+	}
+	return nil
 }
 
 // imagePart stands for a cell's image in keys: its digest, or where it is to come
@@ -164,7 +179,6 @@ func (c *candidate) setSpec() {
 	c.inputs = append(c.inputs, f)
 	c.job.Spec = f.Path
 	c.job.Files = append(c.job.Files, f.Path)
-	c.build.Spec = builder.File{Name: f.Name, Digest: f.Digest}
 	c.query.Spec = spec.File{Name: f.Name, Digest: f.Digest}
 	c.query.Path = f.Path
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
+	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
 	"github.com/ohpc-build/ohpc-build/recipes/spec"
 	"github.com/ohpc-build/ohpc-build/recipes/spec/headers"
@@ -27,23 +28,9 @@ type evaluation struct {
 
 // evaluate asks rpm about the candidates.
 func (s *Set) evaluate(ctx context.Context, candidates []*candidate, progress Progress) (*evaluation, error) {
-	byReader := map[string][]*candidate{}
-	var order []string
-	for _, c := range candidates {
-		if c.result != nil {
-			continue // a meta-package
-		}
-		name := string(c.cell.Reader.Image.Digest)
-		if byReader[name] == nil {
-			order = append(order, name)
-		}
-		byReader[name] = append(byReader[name], c)
-	}
-	answers := map[*candidate]spec.Answer{}
-	for _, name := range order {
-		if err := s.ask(ctx, byReader[name], answers, progress); err != nil {
-			return nil, err
-		}
+	answers, err := s.askAll(ctx, candidates, progress)
+	if err != nil {
+		return nil, err
 	}
 	e := &evaluation{}
 	for _, c := range candidates {
@@ -60,6 +47,29 @@ func (s *Set) evaluate(ctx context.Context, candidates []*candidate, progress Pr
 		}
 	}
 	return e, nil
+}
+
+// askAll asks about all candidates that are no meta-packages, image by image.
+func (s *Set) askAll(ctx context.Context, candidates []*candidate, progress Progress) (map[*candidate]spec.Answer, error) {
+	byReader := map[store.Digest][]*candidate{}
+	var order []store.Digest
+	for _, c := range candidates {
+		if c.meta != nil {
+			continue
+		}
+		d := c.cell.Reader.Image.Digest
+		if byReader[d] == nil {
+			order = append(order, d)
+		}
+		byReader[d] = append(byReader[d], c)
+	}
+	answers := map[*candidate]spec.Answer{}
+	for _, d := range order {
+		if err := s.ask(ctx, byReader[d], answers, progress); err != nil {
+			return nil, err
+		}
+	}
+	return answers, nil
 }
 
 // ask puts the questions about candidates that one image answers.

@@ -8,32 +8,28 @@ import (
 	"github.com/ohpc-build/ohpc-build/builder/meta"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
-	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/recipes/spec"
 	"github.com/ohpc-build/ohpc-build/recipes/spec/headers"
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 	"github.com/ohpc-build/ohpc-build/repo/rpm/write"
 )
 
-// metaCandidate makes the candidate of a meta-package: all there is to know of it
-// is in the catalogue, so neither rpm is asked nor an image looked at.
-func (s *Set) metaCandidate(cell *Cell, v recipes.Variant) (*candidate, error) {
-	m := s.in.Catalog.Meta(v)
-	r := v.Recipe
-	c := &candidate{cell: cell, variant: v, meta: &m}
-	c.job = &plan.Job{
-		ID: plan.ID(r.Name, v.Name(), cell.Target.Name, cell.Arch), Recipe: r.Name, Variant: v.Name(),
-		Target: cell.Target.Name, Arch: cell.Arch, Files: []string{r.Dir + "/recipe.yaml"},
-		Inputs: plan.Parts{
-			plan.PartBuilder: meta.Format, plan.PartSpec: string(store.Of([]byte(m.Spec))),
-			plan.PartDefine("dist"): m.Release, "architecture": m.Arch,
-		},
+// setMeta tells a candidate its meta-package: all there is to know of it is in the
+// catalogue, so neither rpm is asked nor an image looked at.
+func (s *Set) setMeta(c *candidate) error {
+	m := s.in.Catalog.Meta(c.variant)
+	r := c.variant.Recipe
+	c.meta, c.query.Path = &m, r.Dir
+	c.job.Files = []string{r.Dir + "/recipe.yaml"}
+	c.job.Inputs = plan.Parts{
+		plan.PartBuilder: meta.Format, plan.PartSpec: string(store.Of([]byte(m.Spec))),
+		plan.PartDefine("dist"): m.Release, "architecture": m.Arch,
 	}
 	h := headers.Header{Name: m.Name, Version: m.Version, Release: m.Release, Arch: m.Arch, Summary: m.Summary}
 	for _, text := range m.Requires {
 		d, err := write.ParseDependency(text)
 		if err != nil {
-			return nil, &RecipeError{fmt.Errorf("%s/recipe.yaml: requirement %q: %w", r.Dir, text, err)}
+			return &RecipeError{fmt.Errorf("%s/recipe.yaml: requirement %q: %w", r.Dir, text, err)}
 		}
 		h.Requires = append(h.Requires, d)
 	}
@@ -42,7 +38,7 @@ func (s *Set) metaCandidate(cell *Cell, v recipes.Variant) (*candidate, error) {
 		Source:   headers.Header{Name: m.Name, Version: m.Version, Release: m.Release, Arch: "src", Summary: m.Summary},
 		Packages: []headers.Header{h},
 	}
-	return c, nil
+	return nil
 }
 
 // Meta writes the packages of a job that is a meta-package. For others the second
