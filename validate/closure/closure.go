@@ -50,6 +50,10 @@ type Options struct {
 	// Architectures to check for. Empty stands for those of the packages
 	// under test, or of the base when all of those are noarch.
 	Architectures []string
+
+	// Open says of a dependency that nothing provides whether the base may hold it
+	// all the same, because not all of that is known. Nil: everything is known.
+	Open func(arch string, d rpm.Dependency) bool
 }
 
 // Report is what a check found.
@@ -58,6 +62,10 @@ type Report struct {
 	Packages     int       `json:"packages"`     // under test, in any of the cells
 	Requirements int       `json:"requirements"` // of those, each counted once per cell
 	Missing      []Missing `json:"missing"`      // in order of cell, package and requirement
+
+	// Left are the requirements that are left to the part of the base that is not
+	// known, in the same order.
+	Left []Missing `json:"left,omitempty"`
 }
 
 // Missing is a requirement that nothing provides.
@@ -67,6 +75,11 @@ type Missing struct {
 	Repository  string `json:"repository"`
 	Requirement string `json:"requirement"`
 	Nearest     string `json:"nearest,omitempty"` // what there is instead; a sentence without its end
+
+	// ID is the package's, and Absent are the dependencies of a requirement that
+	// nothing provides and nobody may.
+	ID     string           `json:"-"`
+	Absent []rpm.Dependency `json:"-"`
 }
 
 // Check looks for a provider of each requirement of the packages under test,
@@ -89,9 +102,11 @@ type Missing struct {
 //	A with B            one package provides both
 //	A without B         one package provides A and not B
 //
-// An expression that cannot be parsed is missing: rpm would refuse it.
+// An expression that cannot be parsed is missing: rpm would refuse it. One that is
+// neither true nor false, because of dependencies that are [Options].Open, is left.
 func Check(ctx context.Context, opt Options) (*Report, error) {
 	w := newWorld()
+	w.open = opt.Open
 	for _, r := range opt.Tested {
 		if err := w.add(ctx, r, true); err != nil {
 			return nil, err
@@ -127,90 +142,26 @@ func (w *world) check(ctx context.Context) (*Report, error) {
 			}
 			for _, req := range t.requires {
 				report.Requirements++
-				nearest, ok := "", false
-				if req.err != nil {
-					nearest = "it cannot be read: " + req.err.Error()
-				} else if ok = w.holds(req.expression, cell); !ok {
-					nearest = hints.of(req.expression, cell)
-				}
-				if !ok {
-					report.Missing = append(report.Missing, Missing{
-						Cell: arch, Package: t.nevra, Repository: t.repository, Requirement: req.text, Nearest: nearest,
-					})
+				m := Missing{Cell: arch, Package: t.nevra, Repository: t.repository, Requirement: req.text, ID: t.id}
+				switch w.judge(req, cell) {
+				case open:
+					report.Left = append(report.Left, m)
+				case unmet:
+					if req.err != nil {
+						m.Nearest = "it cannot be read: " + req.err.Error()
+					} else {
+						m.Absent, m.Nearest = w.absent(req.expression, cell), hints.of(req.expression, cell)
+					}
+					report.Missing = append(report.Missing, m)
+				case met:
 				}
 			}
 		}
 	}
-	slices.SortFunc(report.Missing, func(a, b Missing) int {
-		return cmp.Or(cmp.Compare(a.Cell, b.Cell), cmp.Compare(a.Package, b.Package), cmp.Compare(a.Requirement, b.Requirement), cmp.Compare(a.Repository, b.Repository))
-	})
+	for _, list := range [][]Missing{report.Missing, report.Left} {
+		slices.SortFunc(list, func(a, b Missing) int {
+			return cmp.Or(cmp.Compare(a.Cell, b.Cell), cmp.Compare(a.Package, b.Package), cmp.Compare(a.Requirement, b.Requirement), cmp.Compare(a.Repository, b.Repository))
+		})
+	}
 	return report, nil
-}
-
-// holds says whether there is a way to satisfy a requirement in a cell, at its
-// conditions' worst.
-func (w *world) holds(e Expression, cell int) bool { return w.evaluate(e, cell, w.holds) }
-
-// possible says whether some choice of packages makes an expression true. It
-// differs from holds where a condition need not be met.
-func (w *world) possible(e Expression, cell int) bool {
-	if e.Op != OpIf {
-		return w.evaluate(e, cell, w.possible)
-	}
-	of := func(i int) bool { return w.possible(e.Args[i], cell) }
-	return len(e.Args) == 2 || of(2) || of(1) && of(0)
-}
-
-func (w *world) evaluate(e Expression, cell int, value func(Expression, int) bool) bool {
-	of := func(i int) bool { return value(e.Args[i], cell) }
-	condition := func() bool { return w.possible(e.Args[1], cell) }
-	switch e.Op {
-	case OpAnd:
-		return !slices.ContainsFunc(e.Args, func(a Expression) bool { return !value(a, cell) })
-	case OpOr:
-		return slices.ContainsFunc(e.Args, func(a Expression) bool { return value(a, cell) })
-	case OpIf:
-		if condition() {
-			return of(0)
-		}
-		return len(e.Args) == 2 || of(2)
-	case OpUnless:
-		return of(0) || len(e.Args) == 3 && condition() && of(2)
-	case OpWith, OpWithout:
-		return len(w.set(e, cell)) > 0
-	default:
-		return w.provided(e.Leaf, cell)
-	}
-}
-
-// set is the packages that an expression of names, or, with and without means.
-func (w *world) set(e Expression, cell int) map[int32]bool {
-	if e.Op == "" {
-		set := map[int32]bool{}
-		for i := range w.providers(e.Leaf, cell) {
-			set[i] = true
-		}
-		return set
-	}
-	set := w.set(e.Args[0], cell)
-	for _, a := range e.Args[1:] {
-		other := w.set(a, cell)
-		switch e.Op {
-		case OpOr:
-			for i := range other {
-				set[i] = true
-			}
-		case OpWith:
-			for i := range set {
-				if !other[i] {
-					delete(set, i)
-				}
-			}
-		case OpWithout:
-			for i := range other {
-				delete(set, i)
-			}
-		}
-	}
-	return set
 }

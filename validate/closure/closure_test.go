@@ -49,6 +49,10 @@ func check(t testing.TB, opt closure.Options) *closure.Report {
 	t.Helper()
 	report, err := closure.Check(t.Context(), opt)
 	require.NoError(t, err)
+	for i := range report.Missing {
+		require.NotEmpty(t, report.Missing[i].ID)
+		report.Missing[i].ID, report.Missing[i].Absent = "", nil // see TestOpen
+	}
 	return report
 }
 
@@ -253,6 +257,70 @@ func TestTooManyArchitectures(t *testing.T) {
 	}
 	_, err := closure.Check(t.Context(), closure.Options{Tested: []closure.Repository{list("odd", all...)}})
 	require.ErrorContains(t, err, "the packages have 65 architectures; 64 are possible")
+}
+
+// TestOpen has a base of which only a part is known: it may hold what begins with d.
+func TestOpen(t *testing.T) {
+	base := list("base", pkg(t, "a", "1-1", "x86_64", nil), pkg(t, "b", "1-1", "x86_64", nil, "b-extra"))
+	for _, tc := range []struct{ requirement, missing, left string }{
+		{"a", "", ""},
+		{"a >= 2", "a >= 2", ""},
+		{"d", "", "d"},
+		{"d >= 2", "", "d >= 2"},
+		{"gone", "gone", ""},
+		{"(a and d)", "", "(a and d)"},
+		{"(gone and d)", "gone", ""},
+		{"(gone or d)", "", "(gone or d)"},
+		{"(a or d)", "", ""},
+		{"(gone or far)", "gone far", ""},
+		{"(a if d)", "", ""},
+		{"(d if a)", "", "(d if a)"},
+		{"(gone if d)", "", "(gone if d)"}, // may be there or not
+		{"(gone if d else far)", "gone far", ""},
+		{"(a if d else b)", "", ""},
+		{"(gone if d else a)", "", "(gone if d else a)"},
+		{"(d if gone)", "", ""},
+		{"(gone unless d)", "gone", ""},
+		{"(gone unless d else a)", "", "(gone unless d else a)"},
+		{"(d unless a)", "", "(d unless a)"},
+		{"(b with b-extra)", "", ""},
+		{"(a with d)", "", ""}, // the base has no other a
+		{"(d with d-more)", "", "(d with d-more)"},
+		{"(d without a)", "", "(d without a)"},
+		{"(a without d)", "", ""},
+		{"(d with (a or d-more))", "", "(d with (a or d-more))"},
+		{"(gone", "", ""},
+	} {
+		t.Run(tc.requirement, func(t *testing.T) {
+			app := pkg(t, "app", "1-1", "x86_64", []string{tc.requirement})
+			report, err := closure.Check(t.Context(), closure.Options{
+				Tested: []closure.Repository{list("tested", app)}, Base: []closure.Repository{base},
+				Open: func(arch string, d rpm.Dependency) bool {
+					require.Equal(t, "x86_64", arch)
+					return strings.HasPrefix(d.Name, "d")
+				},
+			})
+			require.NoError(t, err)
+			var left []string
+			for _, m := range report.Left {
+				left = append(left, m.Requirement)
+			}
+			require.Equal(t, tc.left, strings.Join(left, " "))
+			if tc.requirement == "(gone" || tc.requirement == "(a with d)" {
+				require.Len(t, report.Missing, 1)
+				require.Empty(t, report.Missing[0].Absent, "no single one")
+				return
+			}
+			var missing []string
+			for _, m := range report.Missing {
+				require.Equal(t, app.ID, m.ID)
+				for _, d := range m.Absent {
+					missing = append(missing, d.String())
+				}
+			}
+			require.Equal(t, tc.missing, strings.Join(missing, " "))
+		})
+	}
 }
 
 func TestCells(t *testing.T) {

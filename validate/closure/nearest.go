@@ -69,7 +69,7 @@ func (h *hints) of(e Expression, cell int) string {
 	}
 	var parts []string
 	e.Leaves(func(d rpm.Dependency) {
-		if h.world.provided(d, cell) || len(parts) == maxShown {
+		if h.world.holds(Expression{Leaf: d}, cell) != unmet || len(parts) == maxShown {
 			return
 		}
 		hint := h.leaf(d, cell)
@@ -184,6 +184,42 @@ func (n *Names) similar(text string, cells uint64) string {
 		d := distance(text, other.text, limit)
 		if d < limit || d == limit && (best == "" || rpm.CompareVersions(other.text, best) > 0) {
 			best, limit = other.text, d // of several, what looks like the newest
+		}
+	}
+	if best == "" {
+		return n.sibling(text, cells)
+	}
+	return best
+}
+
+// sibling is a name that differs from text in one of the words between its
+// hyphens, but not in the first: scotch-gnu14-ohpc is one of scotch-arm1-ohpc. Of
+// several it is the one that looks like the newest.
+func (n *Names) sibling(text string, cells uint64) string {
+	words := strings.Split(text, "-")
+	if len(words) < 3 || strings.ContainsAny(text, "/(") {
+		return ""
+	}
+	// The names are in order: those with the same first word follow one another.
+	first := words[0] + "-"
+	i, _ := slices.BinarySearchFunc(n.names, first, func(a name, b string) int { return strings.Compare(a.text, b) })
+	best := ""
+	for _, other := range n.names[i:] {
+		if !strings.HasPrefix(other.text, first) {
+			break
+		}
+		if other.cells&cells == 0 || strings.Count(other.text, "-") != len(words)-1 {
+			continue
+		}
+		differ, j := 0, 0
+		for word := range strings.SplitSeq(other.text, "-") {
+			if word != words[j] {
+				differ++
+			}
+			j++
+		}
+		if differ == 1 && (best == "" || rpm.CompareVersions(other.text, best) > 0) {
+			best = other.text
 		}
 	}
 	return best

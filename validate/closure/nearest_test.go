@@ -28,13 +28,18 @@ func TestDistance(t *testing.T) {
 }
 
 func TestNearest(t *testing.T) {
-	names := NewNames(slices.Values([]string{"scotch-gnu14-ohpc", "scotch-gnu12-ohpc", "libhwloc.so.15()(64bit)(ohpc)", "scotch-gnu14-ohpc", "zlib"}))
+	names := NewNames(slices.Values([]string{"scotch-gnu14-ohpc", "scotch-gnu12-ohpc", "libhwloc.so.15()(64bit)(ohpc)", "scotch-gnu14-ohpc", "zlib",
+		"boost-gnu14-mpich-ohpc", "boost-intel-mpich-ohpc", "boost-gnu14-openmpi5-ohpc", "petsc-arm1-mpich-ohpc",
+	}))
 	for text, want := range map[string]string{
 		"scoth-gnu14-ohpc":        "scotch-gnu14-ohpc",
 		"scotch-gnu13-ohpc":       "scotch-gnu14-ohpc", // of those at one distance what looks newest
 		"scotch-gnu14-ohpc":       "scotch-gnu12-ohpc", // never the name itself
 		"libhwloc.so.15()(64bit)": "libhwloc.so.15()(64bit)(ohpc)",
 		"petsc":                   "",
+		"boost-arm1-mpich-ohpc":   "boost-intel-mpich-ohpc", // all words but one
+		"boost-arm1-impi-ohpc":    "",
+		"hypre-gnu14-mpich-ohpc":  "", // another package altogether
 	} {
 		require.Equal(t, want, names.Nearest(text), text)
 	}

@@ -19,6 +19,7 @@ type world struct {
 	files    map[string][]int32   // packages by path
 	ids      map[string]int32     // packages by repository and ID
 	size     int                  // dependencies and files so far
+	open     func(arch string, d rpm.Dependency) bool
 }
 
 // member is a package of the world.
@@ -33,6 +34,7 @@ func (m *member) in(cell int) bool { return m.cells&(1<<cell) != 0 }
 // tested is a package under test and what it requires.
 type tested struct {
 	index      int32
+	id         string
 	nevra      string
 	repository string
 	requires   []requirement
@@ -87,7 +89,7 @@ func (w *world) add(ctx context.Context, r Repository, test bool) error {
 			w.files[f] = append(w.files[f], i)
 		}
 		if test {
-			w.tested = append(w.tested, tested{i, p.NEVRA(), name, requirements(p)})
+			w.tested = append(w.tested, tested{i, p.ID, p.NEVRA(), name, requirements(p)})
 		}
 		return nil
 	})
