@@ -39,6 +39,7 @@ lint: ## go vet, gofumpt and golangci-lint
 	$(GO) run $(GOLANGCI) run ./...
 
 docs: build ## write the generated command and recipe reference
+	$(GO) test ./recipes/schema -update
 	$(GO) test ./cmd/ohpc-build -run TestCommandReference -update
 
 clean: ## remove what was built here (the state folder stays: ohpc-build cache)

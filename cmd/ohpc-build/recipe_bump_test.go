@@ -93,7 +93,7 @@ func TestRecipeBump(t *testing.T) {
 	b.tag("v3.7", release)
 	first := b.commit("Boot faster", morning)
 
-	status, _, message := b.run("recipe", "lint")
+	status, _, message := b.run("recipe", "lint", "--texts")
 	require.Equal(t, exitUsage, status)
 	require.Equal(t, "catalog/pins/warewulf.yaml: the pin has no lock yet (ohpc-build recipe bump warewulf writes it)", message)
 
@@ -142,7 +142,7 @@ func TestRecipeBump(t *testing.T) {
 	status, out, message = b.run("recipe", "bump", "warewulf", "--commit", first)
 	require.Equal(t, exitOK, status, message)
 	require.Contains(t, out, "warewulf.yaml: 3.8~git20170829."+first[:7]+", the same commit as before; the rest of the lock was not what the repository says")
-	status, out, message = b.run("recipe", "lint")
+	status, out, message = b.run("recipe", "lint", "--texts")
 	require.Equal(t, exitOK, status, message)
 	require.Contains(t, out, "nothing wrong")
 

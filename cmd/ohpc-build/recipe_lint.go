@@ -22,6 +22,7 @@ type lintFlags struct {
 	severity string
 	explain  string
 	rules    bool
+	texts    bool
 }
 
 func newRecipeLint(f *flags) *cobra.Command {
@@ -56,7 +57,11 @@ Exit status: 0 no errors, 2 there are some, or the recipes cannot be read.`,
 			if l.format != "text" && l.format != "json" {
 				return usageError("--format is text or json, not %q", l.format)
 			}
-			in, err := f.lintInput(cmd.Context())
+			read := f.lintInput
+			if l.texts {
+				read = f.lintTexts
+			}
+			in, err := read(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -79,6 +84,7 @@ Exit status: 0 no errors, 2 there are some, or the recipes cannot be read.`,
 	cmd.Flags().StringVar(&l.format, "format", "text", "text or json")
 	cmd.Flags().StringVar(&l.severity, "severity", "warning", "least `severity` that is shown: note, warning or error")
 	cmd.Flags().StringVar(&l.explain, "explain", "", "explain a `rule` instead")
+	cmd.Flags().BoolVar(&l.texts, "texts", false, "look at the texts only, without asking rpm: no image is needed, and less is found")
 	cmd.Flags().BoolVar(&l.rules, "rules", false, "list the rules instead")
 	return cmd
 }
@@ -113,6 +119,33 @@ func (f *flags) lintInput(ctx context.Context) (lint.Input, error) {
 			return in, &statusError{exitUsage, err}
 		}
 		in.Evaluated = append(in.Evaluated, e)
+	}
+	return in, nil
+}
+
+// lintTexts is the catalogue with its specs' texts, for each variant in each cell.
+func (f *flags) lintTexts(context.Context) (lint.Input, error) {
+	var in lint.Input
+	c, err := f.catalogOnly()
+	if err != nil {
+		return in, err
+	}
+	in.Catalog = c
+	for _, t := range c.Targets {
+		for _, arch := range t.Architectures {
+			for _, r := range c.Recipes {
+				variants, _ := c.Expand(r, t, arch)
+				for _, v := range variants {
+					e := lint.Evaluated{Variant: v, Path: r.Spec.Path}
+					if r.Kind == recipes.MetaPackage {
+						e.Path, e.Text = r.Dir, []byte(c.Meta(v).Spec)
+					} else if e.Text, err = c.Read(r.Spec); err != nil {
+						return in, &statusError{exitUsage, err}
+					}
+					in.Evaluated = append(in.Evaluated, e)
+				}
+			}
+		}
 	}
 	return in, nil
 }

@@ -27,7 +27,7 @@ func TestCommandReferenceOfRules(t *testing.T) {
 }
 
 func TestRecipeLint(t *testing.T) {
-	status, out, message := run(t, "recipe", "lint")
+	status, out, message := run(t, "recipe", "lint", "--texts")
 	require.Equal(t, exitOK, status, message+out)
 	require.Contains(t, out, "nothing wrong", "the embedded catalogue is what others learn from")
 
@@ -63,7 +63,7 @@ func TestRecipeLintFindings(t *testing.T) {
 	write("components/dev-tools/late/SPECS/late.spec", "Name: late-ohpc\nVersion: 1.%(date +%Y)\nRelease: 1\nSummary: A test\nLicense: MIT\n%description\nA test.\n%files\n")
 
 	const line = "components/dev-tools/late/SPECS/late.spec:2:12: error: while rpm parses the spec, “date” reads the clock:"
-	status, out, message := run(t, "recipe", "lint", "--catalog", dir)
+	status, out, message := run(t, "recipe", "lint", "--texts", "--catalog", dir)
 	require.Equal(t, exitUsage, status)
 	require.Equal(t, "1 error in the recipes", message)
 	require.Contains(t, out, line)
@@ -71,11 +71,11 @@ func TestRecipeLintFindings(t *testing.T) {
 	require.Contains(t, out, "1 recipe, 1 target, 0 family kinds (texts alone, rpm was not asked): 1 error, 0 warnings, 1 note; 1 not shown, see --severity\n")
 	require.NotContains(t, out, "release-without-dist")
 
-	status, out, _ = run(t, "recipe", "lint", "--catalog", dir, "--severity", "note")
+	status, out, _ = run(t, "recipe", "lint", "--texts", "--catalog", dir, "--severity", "note")
 	require.Equal(t, exitUsage, status)
 	require.Contains(t, out, "late.spec:3:10: note: the release has no %{?dist}")
 
-	status, out, _ = run(t, "recipe", "lint", "--catalog", dir, "--format", "json")
+	status, out, _ = run(t, "recipe", "lint", "--texts", "--catalog", dir, "--format", "json")
 	require.Equal(t, exitUsage, status)
 	var report lintReport
 	require.NoError(t, json.Unmarshal([]byte(out), &report))

@@ -155,15 +155,22 @@ func (f *flags) loadCatalog(c *config) (*recipes.Catalog, error) {
 	case f.tree != "":
 		return f.loadTree(c)
 	}
+	// Recipes may name targets that only the configuration defines.
+	var further []*recipes.Target
+	for _, d := range c.Definitions {
+		if len(d.Architectures) > 0 {
+			further = append(further, &recipes.Target{Name: d.Name, Architectures: d.Architectures})
+		}
+	}
 	dir := cmp.Or(f.catalog, c.Catalog)
 	var (
 		cat *recipes.Catalog
 		err error
 	)
 	if dir == "" {
-		cat, err = load.FS(catalog.FS())
+		cat, err = load.FS(catalog.FS(), further...)
 	} else {
-		cat, err = load.Dir(dir)
+		cat, err = load.Dir(dir, further...)
 	}
 	if err != nil {
 		return nil, &statusError{exitUsage, err}
