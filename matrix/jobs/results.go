@@ -21,6 +21,15 @@ const (
 	recordTook   = "durations"
 )
 
+// history is the name under which a job's past is kept. A recipe of an OpenHPC tree
+// is not that of the same name in a catalogue.
+func (c *candidate) history() string {
+	if c.variant.Recipe.FromSpec {
+		return "tree " + c.job.ID
+	}
+	return c.job.ID
+}
+
 // What a build is held to take when it never ran and its recipe does not say.
 // Most of OpenHPC's components need a few minutes, a meta-package nothing.
 const (
@@ -31,7 +40,7 @@ const (
 // estimate tells a job how long it will take.
 func (s *Set) estimate(c *candidate) {
 	j := c.job
-	if err := s.store.Record(recordTook, j.ID, &j.Takes); err == nil && j.Takes > 0 {
+	if err := s.store.Record(recordTook, c.history(), &j.Takes); err == nil && j.Takes > 0 {
 		j.Recorded = true
 		return
 	}
@@ -116,10 +125,10 @@ func (s *Set) Keep(j *plan.Job, parts plan.Parts, result *builder.Result, took t
 	if err := s.store.PutRecord(recordResult, string(j.Key), result); err != nil {
 		return err
 	}
-	if err := s.store.PutRecord(recordParts, j.ID, parts); err != nil {
+	if err := s.store.PutRecord(recordParts, s.candidates[j.ID].history(), parts); err != nil {
 		return err
 	}
-	if err := s.store.PutRecord(recordTook, j.ID, took); err != nil {
+	if err := s.store.PutRecord(recordTook, s.candidates[j.ID].history(), took); err != nil {
 		return err
 	}
 	s.results[j.ID] = result
@@ -161,7 +170,7 @@ func (s *Set) pending(j *plan.Job) string {
 // lastParts are those with which a job ran last; nil when it never did.
 func (s *Set) lastParts(j *plan.Job) plan.Parts {
 	var last plan.Parts
-	if err := s.store.Record(recordParts, j.ID, &last); err != nil {
+	if err := s.store.Record(recordParts, s.candidates[j.ID].history(), &last); err != nil {
 		return nil
 	}
 	return last

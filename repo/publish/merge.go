@@ -154,7 +154,7 @@ func (s Spec) merge(ctx context.Context, st *store.Store, a, b *item) (*item, er
 
 // digest computes what may not differ between two packages of one name. A
 // source package's header records where it was written, so there it is only
-// the files.
+// the files; of a noarch package all but where it was built.
 func (it *item) digest(ctx context.Context, st *store.Store) error {
 	if it.content != "" {
 		return nil
@@ -178,6 +178,10 @@ func (it *item) digest(ctx context.Context, st *store.Store) error {
 		return err
 	}
 	defer f.Close()
+	if p.Arch == noarchDir {
+		it.content, err = p.PortableDigest(ctx, f)
+		return err
+	}
 	it.content, err = p.ContentDigest(ctx, f)
 	return err
 }

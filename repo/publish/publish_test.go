@@ -243,6 +243,19 @@ func TestMerge(t *testing.T) {
 		require.Equal(t, one.ID, two.ID)
 		require.Equal(t, 1, one.Packages)
 	})
+	t.Run("same content, other machine", func(t *testing.T) {
+		f := setUp(t)
+		const platform, summary = 1132, 1004
+		a := f.add(simple.With(rpmtest.Texts(platform, "x86_64-linux")), "x86_64")
+		b := f.add(simple.With(rpmtest.Texts(platform, "aarch64-linux")), "aarch64")
+		one, two := f.mustMake(a, b), f.mustMake(b, a)
+		require.Equal(t, one.ID, two.ID)
+		require.Equal(t, 1, one.Packages)
+
+		c := f.add(simple.With(rpmtest.Texts(summary, "for one machine only")), "aarch64")
+		_, err := f.make(a, c)
+		require.ErrorContains(t, err, "comes with two contents", "what people read is content")
+	})
 	t.Run("other content", func(t *testing.T) {
 		f := setUp(t)
 		other := simple

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -36,6 +37,33 @@ var ErrNoDigest = errors.New("no digest covers the payload")
 func (p *Package) ContentDigest(ctx context.Context, r io.ReaderAt) (string, error) {
 	h := sha256.New()
 	if err := p.CopyContent(ctx, r, h); err != nil {
+		return "", err
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// machineTags say where, when and from which file a package was built, and nothing
+// of what is in it.
+var machineTags = []Tag{TagBuildTime, TagBuildHost, tagCookie, tagOptFlags, tagPlatform, tagSourcePkgID}
+
+// PortableDigest is "sha256:" and the digest of all that a package is wherever it
+// was built: of its main header without what only tells of the machine, and of its
+// payload. It says whether a noarch package of two architectures is one. r is the
+// file that the package was read from.
+func (p *Package) PortableDigest(ctx context.Context, r io.ReaderAt) (string, error) {
+	h := sha256.New()
+	for _, e := range p.header.index {
+		if slices.Contains(machineTags, e.tag) {
+			continue
+		}
+		length, err := p.header.check(e)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(h, "%d %d %d %d ", e.tag, e.kind, e.count, length)
+		io.WriteString(h, p.header.from(e)[:length])
+	}
+	if err := p.copyContent(ctx, r, nil, []io.Writer{h}); err != nil {
 		return "", err
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil

@@ -97,6 +97,10 @@ const (
 	TagEnhanceName       Tag = 5055
 	TagEnhanceVersion    Tag = 5056
 	TagEnhanceFlags      Tag = 5057
+	tagCookie            Tag = 1094
+	tagOptFlags          Tag = 1122
+	tagPlatform          Tag = 1132
+	tagSourcePkgID       Tag = 1146
 	TagPayloadDigest     Tag = 5092
 	TagPayloadDigestAlgo Tag = 5093
 )
