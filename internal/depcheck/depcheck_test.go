@@ -32,6 +32,7 @@ var rules = []rule{
 	{"repo", nil, "recipes, builder, repo and validate do not import each other"},
 	{"validate", nil, "recipes, builder, repo and validate do not import each other"},
 	{"matrix", []string{"recipes", "builder", "repo", "validate"}, "matrix wires the stations and is imported by ci and cmd only"},
+	{"ci/bench", nil, "benchmarks run the built program, as its users do"},
 	{"ci", []string{"matrix", "recipes", "builder", "repo", "validate"}, "ci stands on matrix"},
 	{"cmd", []string{"ci", "matrix", "recipes", "builder", "repo", "validate", "docs"}, "the commands stand on everything"},
 	{"docs", nil, "the guide imports nothing"},
@@ -137,6 +138,8 @@ func TestRulesCatchWrongImports(t *testing.T) {
 		{"matrix/plan", "matrix", true},
 		{"cmd/ohpc-build", "matrix", true},
 		{"repo/publish", "matrix", false},
+		{"ci/bench", "repo/rpm/write", true},
+		{"ci/bench", "repo/rpmmd", false},
 	} {
 		r, ok := ruleFor(tc.from)
 		require.True(t, ok, tc.from)

@@ -1,0 +1,65 @@
+package synthetic
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/ohpc-build/ohpc-build/repo/rpm"
+	"github.com/ohpc-build/ohpc-build/repo/rpm/write"
+)
+
+// FilesPerPackage is about what a package of OpenHPC holds.
+const FilesPerPackage = 60
+
+// Packages writes n packages of 60 small files and 32 KiB that do not compress,
+// the same ones whenever it is called.
+func Packages(dir string, n int) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	random := rand.NewChaCha8([32]byte{})
+	for i := range n {
+		p := aPackage(i)
+		bulk := make([]byte, 32<<10)
+		_, _ = random.Read(bulk) // does not fail; math/rand/v2
+		p.Files = append(p.Files, write.File{Path: fmt.Sprintf("/opt/bench/p%05d/lib/lib.so", i), Mode: 0o100755, Data: bulk})
+		if err := writePackage(filepath.Join(dir, fmt.Sprintf("%s-%s-%s.%s.rpm", p.Name, p.Version, p.Release, p.Arch)), p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func aPackage(i int) write.Package {
+	p := write.Package{
+		Name: fmt.Sprintf("bench-p%05d-gnu14-ohpc", i), Version: "1.2.3", Release: "1320.ohpc", Arch: "x86_64",
+		Summary: "Stands for a package", License: "Apache-2.0", Description: "Stands for a package in measurements.",
+		SourceRPM: fmt.Sprintf("bench-p%05d-gnu14-ohpc-1.2.3-1320.ohpc.src.rpm", i),
+		BuildTime: time.Unix(1_700_000_000+int64(i), 0), BuildHost: "bench",
+		Changelog: []rpm.Change{{Time: 1_700_000_000, Author: "Nobody <nobody@example.org> - 1.2.3-1", Text: "- Begun"}},
+	}
+	for k := range 10 {
+		p.Requires = append(p.Requires, rpm.Dependency{Name: fmt.Sprintf("libbench%d.so.%d()(64bit)", (i+7*k)%500, k)})
+		p.Provides = append(p.Provides, rpm.Dependency{Name: fmt.Sprintf("libbench%d.so.%d()(64bit)", i, k)})
+	}
+	for k := range FilesPerPackage - 1 {
+		path := fmt.Sprintf("/opt/bench/p%05d/include/part%d/header%02d.h", i, k%5, k)
+		p.Files = append(p.Files, write.File{Path: path, Data: []byte("/* " + path + " */\n")})
+	}
+	return p
+}
+
+func writePackage(path string, p write.Package) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := write.Write(f, p); err != nil {
+		return err
+	}
+	return f.Close()
+}
