@@ -49,13 +49,19 @@ func (m *Matrix) build(ctx context.Context) error {
 	return m.buildErrors(failed)
 }
 
-// buildErrors counts the jobs that failed by themselves, and names one of them.
+// buildErrors counts the jobs that failed by themselves, and names one of them. A
+// spec that could not be read is such a failure too: what it makes would be missing.
 func (m *Matrix) buildErrors(failed map[string]error) error {
 	count := 0
 	for _, err := range failed {
 		if !errors.As(err, new(*schedule.NeedError)) {
 			count++
 		}
+	}
+	unread := m.jobs.Plan.Failures
+	if count == 0 && len(unread) > 0 {
+		return &FailedError{What: fmt.Sprintf("%d of %d jobs have a spec that cannot be read; the first: %s: %v",
+			len(unread), len(m.jobs.Plan.Jobs)+len(unread), unread[0].ID, unread[0])}
 	}
 	if count == 0 {
 		return nil

@@ -146,10 +146,16 @@ func TestABuildThatDoesNotEnd(t *testing.T) {
 func TestASpecThatDoesNotParse(t *testing.T) {
 	l := newLine(t)
 	l.component("unreadable", "", "%if", "%files")
-	_, err := l.new(t).Build(t.Context())
-	var usage *matrix.UsageError
-	require.ErrorAs(t, err, &usage)
-	require.ErrorContains(t, err, "components/test/unreadable/SPECS/unreadable.spec:")
+	l.component("beside", "", "", file("beside", "beside"))
+	r, err := l.new(t).Run(t.Context())
+	var failed *matrix.FailedError
+	require.ErrorAs(t, err, &failed)
+	require.ErrorContains(t, err, "1 of 2 jobs have a spec that cannot be read; the first: unreadable/Debian_12/")
+	unreadable := job(t, r, "unreadable")
+	require.Equal(t, report.Fail, unreadable.Result)
+	require.Contains(t, unreadable.Reason, "components/test/unreadable/SPECS/unreadable.spec:")
+	require.Equal(t, report.Built, job(t, r, "beside").Result, "what does not depend on a failure is built all the same")
+	require.NoDirExists(t, filepath.Join(l.opt.Out, "repos", "OpenHPC"), "nothing is published")
 }
 
 func TestABuildRequirementThatNobodyHas(t *testing.T) {

@@ -132,18 +132,39 @@ func jobsOf(candidates []*candidate) []*plan.Job {
 }
 
 // choose leaves in the plan what is wanted, what that needs, and where results of
-// others are to come along, those.
+// others are to come along, those that can be installed with what is there.
 func (s *Set) choose() {
 	if len(s.in.Recipes) == 0 {
 		return
 	}
-	wanted := map[*plan.Job]bool{}
+	wanted := map[string]bool{}
 	for _, j := range s.Plan.Select(s.in.Recipes).Jobs {
-		wanted[j] = true
+		wanted[j.ID] = true
 	}
-	s.Plan.Jobs = slices.DeleteFunc(s.Plan.Jobs, func(j *plan.Job) bool {
-		return !wanted[j] && (!s.in.Others || s.results[j.ID] == nil)
-	})
+	along := map[string]bool{}
+	if s.in.Others {
+		along = s.installable(wanted)
+	}
+	s.Plan = s.Plan.Filter(func(j *plan.Job) bool { return wanted[j.ID] || along[j.ID] })
+}
+
+// installable are the jobs with results whose packages require nothing of jobs that
+// are neither such nor among these others.
+func (s *Set) installable(others map[string]bool) map[string]bool {
+	there := map[string]bool{}
+	for _, j := range s.Plan.Jobs {
+		there[j.ID] = s.results[j.ID] != nil && !slices.ContainsFunc(j.Unknown, func(u plan.Unknown) bool { return u.Package != "" })
+	}
+	// What requires something that is not there is not there: until nothing changes.
+	for changed := true; changed; {
+		changed = false
+		for _, j := range s.Plan.Jobs {
+			if there[j.ID] && slices.ContainsFunc(j.RunNeeds, func(id string) bool { return !there[id] && !others[id] }) {
+				there[j.ID], changed = false, true
+			}
+		}
+	}
+	return there
 }
 
 // wantedOnly keeps what is told of recipes that are wanted.
