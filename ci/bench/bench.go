@@ -113,9 +113,15 @@ type command struct {
 	args []string
 }
 
-// call runs it, and tells how long it took and what it printed. What it left on
-// standard error is in the error.
-func (c command) call(ctx context.Context) (time.Duration, []byte, error) {
+// result is what came of a command.
+type result struct {
+	took time.Duration
+	cpu  time.Duration // processor time, of the processes that it waited for too
+	out  []byte        // on standard output
+}
+
+// call runs it. What it left on standard error is in the error.
+func (c command) call(ctx context.Context) (result, error) {
 	cmd := exec.CommandContext(ctx, c.name, c.args...)
 	cmd.Dir = c.dir
 	cmd.Env = append(os.Environ(), c.env...)
@@ -126,11 +132,14 @@ func (c command) call(ctx context.Context) (time.Duration, []byte, error) {
 	cmd.Stdout, cmd.Stderr = &out, &errout
 	begin := time.Now()
 	err := cmd.Run()
-	took := time.Since(begin)
+	r := result{took: time.Since(begin), out: out.Bytes()}
+	if cmd.ProcessState != nil {
+		r.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	}
 	if err != nil {
 		err = fmt.Errorf("%s %s: %w: %s", filepath.Base(c.name), strings.Join(c.args[:min(10, len(c.args))], " "), err, lastLines(errout.String(), 5))
 	}
-	return took, out.Bytes(), err
+	return r, err
 }
 
 // median runs it n times after having prepared each.
@@ -141,8 +150,8 @@ func (c command) median(ctx context.Context, n int, prepare func() error) (float
 				return 0, err
 			}
 		}
-		took, _, err := c.call(ctx)
-		return took, err
+		r, err := c.call(ctx)
+		return r.took, err
 	})
 }
 

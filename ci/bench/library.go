@@ -17,11 +17,11 @@ func goBenchmark(ctx context.Context, pkg, name string, processors, n int, env .
 		"test", "-run", "^$", "-bench", "^" + name + "$", "-benchtime", "1x", "-timeout", "30m",
 		"-cpu", strconv.Itoa(processors), "-count", strconv.Itoa(n), pkg,
 	}}
-	_, out, err := c.call(ctx)
+	r, err := c.call(ctx)
 	if err != nil {
 		return 0, err
 	}
-	return nsPerOp(out)
+	return nsPerOp(r.out)
 }
 
 var benchmarkLine = regexp.MustCompile(`(?m)^Benchmark\S+\s+\d+\s+([0-9.]+) ns/op`)

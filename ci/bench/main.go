@@ -82,6 +82,7 @@ func run(ctx context.Context, opt options, args []string) (status int, err error
 	report := &figure.Report{Machine: figure.ThisMachine(ctx, b.program)}
 	for _, bm := range chosen {
 		b.say("%s …", bm.name)
+		load, _, _ := strings.Cut(figure.Load(), " ")
 		figures, err := bm.run(ctx, b)
 		if cause := context.Cause(ctx); cause != nil {
 			return 1, cause
@@ -89,7 +90,10 @@ func run(ctx context.Context, opt options, args []string) (status int, err error
 		if err != nil {
 			report.Failed = append(report.Failed, figure.Failed{Name: bm.name, Error: err.Error()})
 		}
-		report.Figures = append(report.Figures, figures...)
+		for _, f := range figures {
+			f.Load = load
+			report.Figures = append(report.Figures, f)
+		}
 	}
 	report.Tree = b.treeLine()
 	report.Machine.After = figure.Load()

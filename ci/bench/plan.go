@@ -32,7 +32,7 @@ type plans struct {
 	imaged bool // the image is there
 
 	warm  string // state folder; "" as long as there is none
-	first []time.Duration
+	first timings
 	text  []byte // the first plan's JSON
 	jobs  string // for people
 
@@ -57,12 +57,30 @@ func planned(err error) bool {
 }
 
 // callPlan runs a plan, which may have failures in it.
-func callPlan(ctx context.Context, c command) (time.Duration, []byte, error) {
-	took, out, err := c.call(ctx)
-	if err != nil && (!planned(err) || len(out) == 0) {
-		return 0, nil, err
+func callPlan(ctx context.Context, c command) (result, error) {
+	r, err := c.call(ctx)
+	if err != nil && (!planned(err) || len(r.out) == 0) {
+		return result{}, err
 	}
-	return took, out, nil
+	return r, nil
+}
+
+// timings are of the same command, run several times.
+type timings struct{ took, cpu []time.Duration }
+
+func (t *timings) add(r result) {
+	t.took = append(t.took, r.took)
+	t.cpu = append(t.cpu, r.cpu)
+}
+
+// figure is the median of them.
+func (t *timings) figure(name, what string, limit float64) figure.Figure {
+	f := figure.Figure{
+		Name: name, What: what, Unit: figure.Seconds,
+		Ours: figure.Middle(t.took), CPU: figure.Middle(t.cpu), Runs: len(t.took),
+	}
+	f.AtMost(limit)
+	return f
 }
 
 // run plans the tree in a cold state folder, and keeps that as the warm one.
@@ -71,17 +89,17 @@ func (p *plans) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	took, out, err := callPlan(ctx, p.bench.plan(state, p.bench.tree))
+	r, err := callPlan(ctx, p.bench.plan(state, p.bench.tree))
 	if err != nil {
 		return err
 	}
-	parsed, err := rpmspec.ParsePlan(out)
+	parsed, err := rpmspec.ParsePlan(r.out)
 	if err != nil {
 		return err
 	}
 	p.jobs = fmt.Sprintf("%d jobs, %d skipped, %d that cannot be read", len(parsed.Jobs), len(parsed.Skips), len(parsed.Failures))
-	p.first = append(p.first, took)
-	p.warm, p.text = state, out
+	p.first.add(r)
+	p.warm, p.text = state, r.out
 	return nil
 }
 
@@ -104,11 +122,11 @@ func (p *plans) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, out, err := callPlan(ctx, p.bench.plan(state, p.bench.tree, "--explain"))
+	r, err := callPlan(ctx, p.bench.plan(state, p.bench.tree, "--explain"))
 	if err != nil {
 		return err
 	}
-	if p.detail, err = rpmspec.ParsePlan(out); err != nil {
+	if p.detail, err = rpmspec.ParsePlan(r.out); err != nil {
 		return err
 	}
 	// The ordinary user who runs rpmspec may not get to where the state is.
@@ -133,11 +151,7 @@ func planFirst(ctx context.Context, b *bench) ([]figure.Figure, error) {
 			return nil, err
 		}
 	}
-	f := figure.Figure{
-		Name: "plan-first", What: "first plan, the image at hand", Unit: figure.Seconds,
-		Ours: figure.Middle(p.first), Runs: len(p.first),
-	}
-	f.AtMost(mostFirst)
+	f := p.first.figure("plan-first", "first plan, the image at hand", mostFirst)
 	if !installed("rpmspec") {
 		f.Lines = []string{"rpmspec is not installed, nothing to compare with"}
 		return []figure.Figure{f}, nil
@@ -156,17 +170,15 @@ func planAgain(ctx context.Context, b *bench) ([]figure.Figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := b.times(5)
-	took, err := figure.Median(n, func() (time.Duration, error) {
-		took, _, err := callPlan(ctx, b.plan(state, b.tree))
-		return took, err
-	})
-	if err != nil {
-		return nil, err
+	var t timings
+	for range b.times(5) {
+		r, err := callPlan(ctx, b.plan(state, b.tree))
+		if err != nil {
+			return nil, err
+		}
+		t.add(r)
 	}
-	f := figure.Figure{Name: "plan-again", What: "plan, nothing changed", Unit: figure.Seconds, Ours: took, Runs: n}
-	f.AtMost(mostAgain)
-	return []figure.Figure{f}, nil
+	return []figure.Figure{t.figure("plan-again", "plan, nothing changed", mostAgain)}, nil
 }
 
 // planTouched is the plan after one spec has changed: one that is built once in
@@ -185,27 +197,21 @@ func planTouched(ctx context.Context, b *bench) ([]figure.Figure, error) {
 	if err := synthetic.CopyTree(b.tree, tree); err != nil {
 		return nil, err
 	}
-	n := b.times(3)
 	var figures []figure.Figure
 	for _, s := range specsToTouch(p) {
-		run := 0
-		took, err := figure.Median(n, func() (time.Duration, error) {
-			run++
+		var t timings
+		for run := range b.times(3) {
 			if err := touch(filepath.Join(tree, filepath.FromSlash(s.path)), run); err != nil {
-				return 0, err
+				return figures, err
 			}
-			took, _, err := callPlan(ctx, b.plan(state, tree))
-			return took, err
-		})
-		if err != nil {
-			return figures, err
+			r, err := callPlan(ctx, b.plan(state, tree))
+			if err != nil {
+				return figures, err
+			}
+			t.add(r)
 		}
-		f := figure.Figure{
-			Name: "plan-touched-" + s.kind, Unit: figure.Seconds, Ours: took, Runs: n,
-			What: fmt.Sprintf("plan, one spec changed: %s, of %d jobs", filepath.Base(s.path), s.jobs),
-		}
-		f.AtMost(mostTouched)
-		figures = append(figures, f)
+		what := fmt.Sprintf("plan, one spec changed: %s, of %d jobs", filepath.Base(s.path), s.jobs)
+		figures = append(figures, t.figure("plan-touched-"+s.kind, what, mostTouched))
 	}
 	return figures, nil
 }
@@ -264,11 +270,11 @@ func planIdentical(ctx context.Context, b *bench) ([]figure.Figure, error) {
 	n := b.times(2)
 	f := figure.Figure{Name: "plan-identical", What: "plans that differ from the first one by a byte", Unit: figure.Differences, Runs: n}
 	for range n {
-		_, out, err := callPlan(ctx, b.plan(state, b.tree))
+		r, err := callPlan(ctx, b.plan(state, b.tree))
 		if err != nil {
 			return nil, err
 		}
-		if !bytes.Equal(out, b.plans.text) {
+		if !bytes.Equal(r.out, b.plans.text) {
 			f.Ours++
 		}
 	}

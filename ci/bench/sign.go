@@ -26,7 +26,7 @@ func signing(ctx context.Context, b *bench) ([]figure.Figure, error) {
 		return nil, err
 	}
 	generate := command{dir: b.work, name: b.program, args: []string{"key", "generate", "--state", state}}
-	if _, _, err := generate.call(ctx); err != nil {
+	if _, err := generate.call(ctx); err != nil {
 		return nil, err
 	}
 	key := filepath.Join(state, "keys", "signing.asc")
@@ -57,10 +57,10 @@ func againstRpmsign(ctx context.Context, b *bench, f *figure.Figure, dir, key, g
 		return err
 	}
 	defer func() { // its agent would stay
-		_, _, _ = command{name: "gpgconf", args: []string{"--homedir", home, "--kill", "all"}}.call(context.WithoutCancel(ctx))
+		_, _ = command{name: "gpgconf", args: []string{"--homedir", home, "--kill", "all"}}.call(context.WithoutCancel(ctx))
 	}()
 	imported := command{name: gpg, args: []string{"--homedir", home, "--batch", "--quiet", "--import", key}}
-	if _, _, err := imported.call(ctx); err != nil {
+	if _, err := imported.call(ctx); err != nil {
 		return err
 	}
 	signed := filepath.Join(b.work, "signed")

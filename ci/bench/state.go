@@ -48,7 +48,7 @@ func (b *bench) provideImage(ctx context.Context) error {
 	arch := map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH]
 	plan := b.plan(b.state, tree, "--target", "EL_9", "--arch", arch)
 	plan.args = append(plan.args, "--out", out)
-	if _, _, err := plan.call(ctx); err != nil && !planned(err) {
+	if _, err := plan.call(ctx); err != nil && !planned(err) {
 		return err
 	}
 	b.plans.imaged = true

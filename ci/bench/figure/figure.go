@@ -1,6 +1,7 @@
 package figure
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,7 +16,9 @@ type Figure struct {
 	What  string  `json:"what"` // is measured, and with what
 	Unit  Unit    `json:"unit"`
 	Ours  float64 `json:"ours"`
-	Runs  int     `json:"runs"` // that Ours is the median of
+	Runs  int     `json:"runs"`           // that Ours is the median of
+	CPU   float64 `json:"cpu,omitempty"`  // seconds of processor time that Ours took, where it is measured
+	Load  string  `json:"load,omitempty"` // of the machine over the minute before
 	Peer  *Peer   `json:"peer,omitempty"`
 	Limit *Limit  `json:"limit,omitempty"`
 
@@ -110,9 +113,9 @@ func (r *Report) Text(w io.Writer) error {
 	}
 	fmt.Fprintln(&sb)
 	t := tabwriter.NewWriter(&sb, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "FIGURE\tOURS\tPEER\tRATIO\tLIMIT\t\tRUNS\tWHAT")
+	fmt.Fprintln(t, "FIGURE\tOURS\tPEER\tRATIO\tLIMIT\t\tRUNS\tCPU\tLOAD\tWHAT")
 	for _, f := range r.Figures {
-		peer, ratio, limit, verdict := "-", "-", "-", ""
+		peer, ratio, limit, verdict, cpu := "-", "-", "-", "", "-"
 		what := f.What
 		if f.Peer != nil {
 			peer = format(f.Peer.Value, f.Unit)
@@ -127,7 +130,11 @@ func (r *Report) Text(w io.Writer) error {
 				verdict = "MISSED"
 			}
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", f.Name, format(f.Ours, f.Unit), peer, ratio, limit, verdict, f.Runs, what)
+		if f.CPU > 0 {
+			cpu = format(f.CPU, Seconds)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n",
+			f.Name, format(f.Ours, f.Unit), peer, ratio, limit, verdict, f.Runs, cpu, cmp.Or(f.Load, "-"), what)
 	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("writing the figures: %w", err)

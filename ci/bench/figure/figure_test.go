@@ -29,7 +29,7 @@ func report() *figure.Report {
 	quick := figure.Figure{Name: "quick", What: "a thing", Unit: figure.Seconds, Ours: 0.25, Runs: 3}
 	quick.Against("other", 1, 2)
 	quick.AtMost(0.5)
-	slow := figure.Figure{Name: "slow", What: "another", Unit: figure.Seconds, Ours: 120.4, Runs: 1}
+	slow := figure.Figure{Name: "slow", What: "another", Unit: figure.Seconds, Ours: 120.4, Runs: 1, CPU: 70, Load: "4.5"}
 	slow.AtMost(60)
 	same := figure.Figure{Name: "same", What: "two runs", Unit: figure.Differences, Runs: 1, Lines: []string{"none found"}}
 	same.AtMost(0)
@@ -46,10 +46,10 @@ func TestText(t *testing.T) {
 	require.Equal(t, `cpu, 2 cores, Linux 6, rpm 4.18.0, ohpc-build 1; load 0.1 0.2 0.3
 a tree
 
-FIGURE  OURS    PEER    RATIO  LIMIT            RUNS  WHAT
-quick   250 ms  1.00 s  4.00   500 ms   OK      3     a thing : other
-slow    120 s   -       -      60.00 s  MISSED  1     another
-same    0       -       -      0        OK      1     two runs
+FIGURE  OURS    PEER    RATIO  LIMIT            RUNS  CPU      LOAD  WHAT
+quick   250 ms  1.00 s  4.00   500 ms   OK      3     -        -     a thing : other
+slow    120 s   -       -      60.00 s  MISSED  1     70.00 s  4.5   another
+same    0       -       -      0        OK      1     -        -     two runs
 same: none found
 broken: FAILED: no such program
 `, sb.String())
