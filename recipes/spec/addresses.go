@@ -38,7 +38,7 @@ func addresses(text string) map[string]string {
 const expandScript = `
 set -u
 export HOME="$PWD/home"
-read -r sources < 0/sources
+read -r sources _ < 0/about
 timeout -k 5 60 xargs -0 -x -a 0/args \
     rpmspec --parse --define "_sourcedir $PWD/sets/$sources" \
     > 0/parse.out 2> 0/parse.err < /dev/null

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,30 +18,35 @@ import (
 )
 
 // script answers the queries in the folders 0, 1, … of the current folder. Each
-// has a file args, zero-terminated, and a file sources with the name of a folder
-// below sets. What rpmspec prints, and its exit status, go beside them. A status
-// that is missing says that the container was ended before.
+// has a file args, zero-terminated, and a file about: the name of a folder below
+// sets, and how many packages the spec's text seems to declare. What rpmspec
+// prints, and its exit status, go beside them. A status that is missing says that
+// the container was ended before, unless that of the query says that it took too
+// long.
 //
-// All packages that a spec declares are asked for only when it seems to declare
-// others than those that are built: each question costs as much as the first.
+// All packages that a spec declares are asked for only when they seem to be others
+// than those that are built: each question costs as much as the first.
 const script = `
 set -u
 export HOME="$PWD/home"
-ask() {
-    timeout -k 5 60 xargs -0 -x -a "$query/args" \
-        rpmspec --query --$1 --define "_sourcedir $PWD/sets/$sources" \
-        > "$query/$1.out" 2> "$query/$1.err" < /dev/null
-    echo $? > "$query/$1.status"
-}
-# What a spec left in place of a file need not come to an end.
-count() { timeout -k 1 5 grep -c -- "$1" "$2" < /dev/null || :; }
+ask='
+    query=$1 sources=$2 declared=$3
+    shift 3
+    rpmspec() {
+        kind=$1
+        shift
+        command rpmspec --query --$kind --define "_sourcedir $PWD/sets/$sources" "$@" > "$query/$kind.out" 2> "$query/$kind.err"
+        echo $? > "$query/$kind.status"
+    }
+    rpmspec builtrpms "$@"
+    rpmspec srpm "$@"
+    # A pipe in its place would never come to an end.
+    [ -f "$query/builtrpms.out" ] && [ "$(grep -c "^N " "$query/builtrpms.out")" = "$declared" ] || rpmspec rpms "$@"
+'
 for query in [0-9]*; do
-    read -r sources < "$query/sources"
-    ask builtrpms
-    ask srpm
-    built=$(count '^N ' "$query/builtrpms.out")
-    declared=$(count '^[[:space:]]*%package[[:space:]]' "$query"/*.spec)
-    [ "$built" = "$((declared + 1))" ] || ask rpms
+    read -r sources declared < "$query/about"
+    timeout -k 5 60 xargs -0 -x -a "$query/args" sh -c "$ask" sh "$query" "$sources" "$declared"
+    echo $? > "$query/query.status"
 done
 `
 
@@ -140,11 +146,28 @@ func (e *Evaluator) layOut(dir string, queries []Query) error {
 		if err := writeFile(filepath.Join(folder, "args"), strings.Join(args, "\x00")+"\x00"); err != nil {
 			return err
 		}
-		if err := writeFile(filepath.Join(folder, "sources"), set+"\n"); err != nil {
+		declared, err := e.declared(q.Spec.Digest)
+		if err != nil {
+			return err
+		}
+		if err := writeFile(filepath.Join(folder, "about"), fmt.Sprintf("%s %d\n", set, declared)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// packageLine begins a further package of a spec.
+var packageLine = regexp.MustCompile(`(?m)^[ \t]*%package[ \t]`)
+
+// maxSpec bounds the text of a spec, in bytes.
+const maxSpec = 16 << 20
+
+// declared is how many packages a spec's text seems to declare. Branches and macros
+// can make it wrong.
+func (e *Evaluator) declared(spec store.Digest) (int, error) {
+	text, err := e.store.ReadAll(spec, maxSpec)
+	return 1 + len(packageLine.FindAllIndex(text, -1)), err
 }
 
 // sourceSet lays out the files of a _sourcedir, once for all queries that have
@@ -192,29 +215,49 @@ func readOutcome(dir, query string) (*outcome, error) {
 	}
 	defer io.Closer(root).Close()
 	var o outcome
+	over, err := readStatus(root, "query.status")
+	if err != nil || over == nil {
+		return nil, err
+	}
+	if *over == statusTimeout || *over == statusKilled {
+		return &outcome{timeout: true}, nil
+	}
 	for kind, into := range map[string]*output{"builtrpms": &o.packages, "srpm": &o.source, "rpms": &o.declared} {
-		status, err := readFile(root, kind+".status", 16)
-		if kind == "rpms" && errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if errors.Is(err, fs.ErrNotExist) || (err == nil && status == "") {
-			return nil, nil //nolint:nilnil // no outcome
-		}
+		status, err := readStatus(root, kind+".status")
 		if err != nil {
 			return nil, err
 		}
-		if into.status, err = strconv.Atoi(strings.TrimSpace(status)); err != nil {
-			return nil, fmt.Errorf("reading the status of rpmspec: %w", err)
+		if status == nil && kind == "rpms" {
+			continue
 		}
+		if status == nil {
+			return nil, nil //nolint:nilnil // no outcome
+		}
+		into.status = *status
 		if into.out, err = readFile(root, kind+".out", maxOutput); err != nil {
 			return nil, err
 		}
 		if into.errout, err = readFile(root, kind+".err", maxOutput); err != nil {
 			return nil, err
 		}
-		o.timeout = o.timeout || into.status == statusTimeout || into.status == statusKilled
 	}
 	return &o, nil
+}
+
+// readStatus reads an exit status, or nil where there is none.
+func readStatus(root *os.Root, name string) (*int, error) {
+	text, err := readFile(root, name, 16)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && text == "" {
+		return nil, nil //nolint:nilnil // no status
+	}
+	if err != nil {
+		return nil, err
+	}
+	status, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil {
+		return nil, fmt.Errorf("reading the status of rpmspec: %w", err)
+	}
+	return &status, nil
 }
 
 func readFile(root *os.Root, name string, limit int64) (string, error) {
