@@ -33,59 +33,91 @@ func newValidate(f *flags) *cobra.Command {
 type closureFlags struct {
 	repos, bases, provided []string
 	format                 string
+	explain                bool
 }
 
 func newValidateClosure(f *flags) *cobra.Command {
 	c := &closureFlags{}
 	cmd := &cobra.Command{
-		Use:   "closure --repo DIR|URL",
+		Use:   "closure [--repo DIR|URL]",
 		Short: "Check that each package's requirements have a provider",
-		Long: `closure reads repositories' metadata and looks, for each architecture, for a
-provider of each requirement of each binary package: in the repositories under
-test (--repo), in those that they are for (--base), and in what else the base
-system is known to hold (--provided). Files and rich dependencies count; nothing
-is downloaded but metadata, which are verified against repomd.xml. Signatures
-are not verified: see repo verify.
+		Long: `closure looks for a provider of each requirement, rich dependencies and files
+included, and tells which have none.
 
-A line tells for each requirement that is not met the architecture, the package,
-the requirement, and the nearest thing that there is.
+Without --repo it looks at the recipes of the catalogue or the --tree, before
+anything is built: rpm tells what their specs would make, and each cell is checked
+on its own. What is required may be provided by another package of that cell, or by
+the target. What that holds is known from its image when that is at hand, and from
+the repositories that --base names, for one target as in EL_9=URL or one cell as in
+EL_9/x86_64=URL. Otherwise only what nobody but the project can provide counts as
+missing, such as names that end in -ohpc; the rest is left to the target, and
+--explain lists it. What the builds require is looked at as well, packages that are
+declared but never produced are told, and specs that cannot be read.
 
-Exit status: 0 all requirements are met, 1 some are not, 2 the repositories
-cannot be read or the command line is wrong.`,
-		Example: `  ohpc-build validate closure --repo out/repos/OpenHPC/3/Debian_12 --provided distro-bridge-12-1.x86_64.rpm
+With --repo it reads the metadata of finished repositories, and checks each
+architecture on its own: a requirement may be met in the repositories under test, in
+those that they are for (--base), and by what else the base system is known to hold
+(--provided). Nothing is downloaded but metadata, which are verified against
+repomd.xml. Signatures are not verified: see repo verify.
+
+Each line tells where the requirement is written or which package has it, the
+requirement, the cells, and why there is nothing or the nearest thing that there is.
+
+Exit status: 0 all requirements are met, 1 some are not, 2 the repositories or
+recipes cannot be read or the command line is wrong.`,
+		Example: `  ohpc-build validate closure --tree ohpc
+  ohpc-build validate closure --tree ohpc --target EL_9 --base EL_9=https://example.org/9/BaseOS/x86_64/os
+  ohpc-build validate closure --repo out/repos/OpenHPC/3/Debian_12 --provided distro-bridge-12-1.x86_64.rpm
   ohpc-build validate closure --repo https://example.org/OpenHPC/3/EL_9 --repo https://example.org/OpenHPC/3/updates/EL_9 \
     --base https://example.org/9/BaseOS/x86_64/os --base https://example.org/9/AppStream/x86_64/os --arch x86_64`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if len(c.repos) == 0 {
-				return usageError("validate closure needs at least one --repo: a folder or URL that holds repodata")
-			}
 			if c.format != "text" && c.format != "json" {
 				return usageError("--format is text or json, not %q", c.format)
 			}
-			report, err := c.check(cmd.Context(), f.architectures)
-			if err != nil {
-				return &statusError{exitUsage, err}
+			if len(c.repos) == 0 {
+				return c.recipes(cmd.Context(), f, cmd.OutOrStdout())
 			}
-			if report.Packages == 0 {
-				return usageError("%s: there is no binary package to check%s", strings.Join(c.repos, ", "), forArchitectures(f.architectures))
+			switch {
+			case f.tree != "" || f.catalog != "":
+				return usageError("--repo checks finished repositories, --tree and --catalog the recipes; give one")
+			case c.explain:
+				return usageError("--explain is for recipes: of finished repositories nothing is left to the target")
 			}
-			if c.format == "json" {
-				err = closureJSON(report, cmd.OutOrStdout())
-			} else {
-				err = c.text(report, cmd.OutOrStdout())
-			}
-			if err == nil && len(report.Missing) > 0 {
-				err = fmt.Errorf("%s not met", plural(len(report.Missing), "requirement"))
-			}
-			return err
+			return c.repositories(cmd.Context(), f.architectures, cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringArrayVar(&c.repos, "repo", nil, "repository to check, a `folder or URL` that holds repodata; may be repeated")
-	cmd.Flags().StringArrayVar(&c.bases, "base", nil, "repository that the checked ones are for, a `folder or URL`; may be repeated")
-	cmd.Flags().StringArrayVar(&c.provided, "provided", nil, "`file` with what the base system provides: lines as of rpm -qa --provides, or a package; may be repeated")
+	cmd.Flags().StringArrayVar(&c.repos, "repo", nil, "repository to check in place of the recipes, a `folder or URL` that holds repodata; may be repeated")
+	cmd.Flags().StringArrayVar(&c.bases, "base", nil, "repository that the packages are for, a `folder or URL`; of recipes also for one target or cell, as in EL_9=URL; may be repeated")
+	cmd.Flags().StringArrayVar(&c.provided, "provided", nil, "`file` with what the base system provides: lines as of rpm -qa --provides, or a package; may be for one target or cell like --base, and be repeated")
 	cmd.Flags().StringVar(&c.format, "format", "text", "text or json")
+	cmd.Flags().BoolVar(&c.explain, "explain", false, "list what is left to the targets")
 	return cmd
+}
+
+// repositories checks finished repositories.
+func (c *closureFlags) repositories(ctx context.Context, architectures []string, w io.Writer) error {
+	report, err := c.check(ctx, architectures)
+	if err != nil {
+		return &statusError{exitUsage, err}
+	}
+	if report.Packages == 0 {
+		return usageError("%s: there is no binary package to check%s", strings.Join(c.repos, ", "), forArchitectures(architectures))
+	}
+	if c.format == "json" {
+		err = closureJSON(report, w)
+	} else {
+		err = c.text(report, w)
+	}
+	if err == nil && len(report.Missing) > 0 {
+		err = notMet(len(report.Missing))
+	}
+	return err
+}
+
+// notMet is the error of a check that found something.
+func notMet(requirements int) error {
+	return fmt.Errorf("%s not met", plural(requirements, "requirement"))
 }
 
 func (c *closureFlags) check(ctx context.Context, architectures []string) (*closure.Report, error) {
@@ -183,10 +215,14 @@ type closureReport struct {
 }
 
 func closureJSON(report *closure.Report, w io.Writer) error {
+	return reportJSON(closureReport{1, report}, w)
+}
+
+func reportJSON(report any, w io.Writer) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	if err := enc.Encode(closureReport{1, report}); err != nil {
+	if err := enc.Encode(report); err != nil {
 		return fmt.Errorf("printing the report: %w", err)
 	}
 	return nil

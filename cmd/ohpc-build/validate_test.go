@@ -88,7 +88,8 @@ func TestValidateClosure(t *testing.T) {
 		args []string
 		want string
 	}{
-		"nothing":          {nil, "needs at least one --repo"},
+		"two subjects":     {[]string{"--repo", good, "--tree", lists}, "give one"},
+		"left of a repo":   {[]string{"--repo", good, "--explain"}, "--explain is for recipes"},
 		"an argument":      {[]string{good}, "takes no argument"},
 		"unknown format":   {[]string{"--repo", good, "--format", "xml"}, "--format is text or json"},
 		"no repository":    {[]string{"--repo", lists}, "name the folder that holds repodata"},

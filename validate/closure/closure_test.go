@@ -2,6 +2,7 @@ package closure_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -433,4 +434,40 @@ func TestThousandsOfPackages(t *testing.T) {
 	require.Equal(t, "package-0 is there in 1-1", report.Missing[0].Nearest)
 	t.Logf("%v", time.Since(begin))
 	require.Less(t, time.Since(begin), 20*time.Second)
+}
+
+func TestLoad(t *testing.T) {
+	load := func(of ...closure.Package) *closure.Loaded {
+		l, err := closure.Load(t.Context(), list("base", of...))
+		require.NoError(t, err)
+		require.Equal(t, "base", l.String())
+		return l
+	}
+	lib, source := pkg(t, "lib", "1-1", "i686", nil), pkg(t, "lib", "1-1", "src", nil)
+	for name, tc := range map[string]struct {
+		loaded *closure.Loaded
+		want   map[string]bool
+	}{
+		"of one architecture": {load(lib, source, pkg(t, "data", "1-1", "noarch", nil)), map[string]bool{"x86_64": true, "aarch64": false}},
+		"for all":             {load(source, pkg(t, "data", "1-1", "noarch", nil)), map[string]bool{"x86_64": true, "aarch64": true}},
+	} {
+		for arch, want := range tc.want {
+			require.Equal(t, want, tc.loaded.For(arch), "%s: %s", name, arch)
+		}
+	}
+	app := pkg(t, "app", "1-1", "x86_64", []string{"lib"})
+	for range 2 {
+		require.Empty(t, check(t, closure.Options{Tested: []closure.Repository{list("tested", app)}, Base: []closure.Repository{load(lib)}}).Missing)
+	}
+	_, err := closure.Load(t.Context(), &broken{})
+	require.ErrorContains(t, err, "reading the packages of broken: it broke")
+}
+
+// broken is a repository that cannot be read.
+type broken struct{ closure.List }
+
+func (*broken) String() string { return "broken" }
+
+func (*broken) Packages(context.Context, func(closure.Package) error) error {
+	return errors.New("it broke")
 }

@@ -28,7 +28,8 @@ func TestDistance(t *testing.T) {
 }
 
 func TestNearest(t *testing.T) {
-	names := NewNames(slices.Values([]string{"scotch-gnu14-ohpc", "scotch-gnu12-ohpc", "libhwloc.so.15()(64bit)(ohpc)", "scotch-gnu14-ohpc", "zlib",
+	names := NewNames(slices.Values([]string{
+		"scotch-gnu14-ohpc", "scotch-gnu12-ohpc", "libhwloc.so.15()(64bit)(ohpc)", "scotch-gnu14-ohpc", "zlib",
 		"boost-gnu14-mpich-ohpc", "boost-intel-mpich-ohpc", "boost-gnu14-openmpi5-ohpc", "petsc-arm1-mpich-ohpc",
 	}))
 	for text, want := range map[string]string{
