@@ -152,6 +152,9 @@ func (m *Matrix) provideImage(ctx context.Context, images *image.Images, c *jobs
 		if errors.As(err, &missing) {
 			return nil, &HostError{Problems: []error{missing}}
 		}
+		if c.Target.Image.Reference != "" {
+			return nil, fmt.Errorf("the image of %s: %w; another image is given to a target under targets: in ohpc-build.yaml", c, err)
+		}
 		return nil, fmt.Errorf("the image of %s: %w", c, err)
 	}
 	return images.Unpack(ctx, img)

@@ -110,7 +110,7 @@ func New(st *store.Store, runner Runner, image Image) *Evaluator {
 
 // format is part of every answer's key and grows when answers change their form
 // or the way they are obtained.
-const format = 4
+const format = 5
 
 // recordKind is where answers are kept in the store.
 const recordKind = "spec"

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -29,7 +30,12 @@ func (e *Evaluator) answer(q Query, o *outcome) Answer {
 	}
 	for _, out := range []output{o.packages, o.source, o.declared} {
 		if out.status != 0 {
-			return Answer{Err: failure(q, out.errout)}
+			err := failure(q, out.errout)
+			var mistake *ParseError
+			if errors.As(err, &mistake) {
+				e.locateInclude(q, mistake)
+			}
+			return Answer{Err: err}
 		}
 	}
 	sources, err := headers.Parse(o.source.out)
@@ -100,6 +106,33 @@ func failure(q Query, errout string) error {
 		e.Messages = []string{"rpmspec failed and does not say why"}
 	}
 	return e
+}
+
+// missingInclude is what rpm says of an include that it cannot open, with a path of
+// the container.
+var missingInclude = regexp.MustCompile(`^Unable to open \S*/([^/\s]+): (.*)$`)
+
+// locateInclude says in terms of the spec which include cannot be opened, and in
+// which line it stands; rpm tells only the path.
+func (e *Evaluator) locateInclude(q Query, mistake *ParseError) {
+	for i, message := range mistake.Messages {
+		m := missingInclude.FindStringSubmatch(message)
+		if m == nil {
+			continue
+		}
+		mistake.Messages[i] = fmt.Sprintf("it includes %s, which lies neither in SOURCES nor with the files that all specs share", m[1])
+		text, err := e.store.ReadAll(q.Spec.Digest, maxSpec)
+		if err != nil {
+			continue
+		}
+		number := 0
+		for line := range strings.Lines(string(text)) {
+			number++
+			if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "%include" && strings.HasSuffix(fields[1], m[1]) && mistake.Line == 0 {
+				mistake.Line = number
+			}
+		}
+	}
 }
 
 // complaints are the lines with a prefix, once each and not too many.

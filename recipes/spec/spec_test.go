@@ -208,7 +208,7 @@ func TestParseErrors(t *testing.T) {
 	b := newBench(t)
 	tests := map[string]struct{ body, want string }{
 		"unknown tag":     {"Reqires: x\n%description\n", "components/x/probe/SPECS/probe.spec:6: Unknown tag: Reqires: x"},
-		"missing include": {"%include %{_sourcedir}/nothing\n%description\n", "/nothing: No such file or directory"},
+		"missing include": {"%include %{_sourcedir}/nothing\n%description\n", "probe.spec:6: it includes nothing, which lies neither"},
 		"open if":         {"%if 1\n%description\n%files\n", "components/x/probe/SPECS/probe.spec:6: Unclosed %if"},
 		"many errors":     {"Requires: a >\n%description\n%files\n", "probe.spec:6: Version required: Requires: a >"},
 		"text around it":  {"%(echo error: line 99: not rpm >&2; echo '# x')\nBad: tag\n%description\n", "Unknown tag: Bad: tag"},

@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/ohpc-build/ohpc-build/recipes"
-	"github.com/ohpc-build/ohpc-build/recipes/strict"
 )
 
 // release is what misc/obs says about one release.
@@ -122,10 +121,7 @@ func (l *loader) choose(configs []*ini, name string) (*ini, *section) {
 		return nil, nil
 	}
 	slices.SortFunc(known, compareReleases)
-	hint := strict.DidYouMean(name, known)
-	if hint == "" {
-		hint = "the latest are " + strings.Join(known[max(0, len(known)-4):], ", ")
-	}
+	hint := "the latest are " + strings.Join(known[max(0, len(known)-5):], ", ")
 	l.fail(path.Join(obsDir, "config.*"), 0, hint, "there is no release %q", name)
 	return nil, nil
 }
