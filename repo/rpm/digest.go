@@ -60,8 +60,7 @@ func (p *Package) PortableDigest(ctx context.Context, r io.ReaderAt) (string, er
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintf(h, "%d %d %d %d ", e.tag, e.kind, e.count, length)
-		io.WriteString(h, p.header.from(e)[:length])
+		fmt.Fprintf(h, "%d %d %d %d %s", e.tag, e.kind, e.count, length, p.header.from(e)[:length])
 	}
 	if err := p.copyContent(ctx, r, nil, []io.Writer{h}); err != nil {
 		return "", err
