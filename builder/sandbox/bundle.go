@@ -19,6 +19,10 @@ const (
 	maxFiles = 4096
 
 	cpuPeriod = 100_000 // microseconds
+
+	// dieFirst makes the kernel end a container's processes before all others
+	// when the host itself runs out of memory (oom_score_adj, at most 1000).
+	dieFirst = 900
 )
 
 // packageManager lists what rpm, dnf and zypper need. CAP_SYS_ADMIN is not in it.
@@ -58,6 +62,7 @@ func ociSpec(rootfs, cgroup string, s Spec) (*specs.Spec, error) {
 	}
 	namespaces := []specs.LinuxNamespace{
 		{Type: specs.PIDNamespace}, {Type: specs.MountNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace},
+		{Type: specs.CgroupNamespace},
 	}
 	if !s.Network {
 		namespaces = append(namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
@@ -66,11 +71,12 @@ func ociSpec(rootfs, cgroup string, s Spec) (*specs.Spec, error) {
 	if hostName == "" {
 		hostName = "sandbox"
 	}
+	first := dieFirst
 	var capabilities specs.LinuxCapabilities
 	if s.Privileges == PackageManager {
 		capabilities = specs.LinuxCapabilities{Bounding: packageManager, Effective: packageManager, Permitted: packageManager}
 	}
-	return &specs.Spec{
+	config := &specs.Spec{
 		Version:  specs.Version,
 		Hostname: hostName,
 		Root:     &specs.Root{Path: rootfs, Readonly: s.ReadOnlyRoot},
@@ -82,6 +88,7 @@ func ociSpec(rootfs, cgroup string, s Spec) (*specs.Spec, error) {
 			User:            specs.User{UID: s.UID, GID: s.GID},
 			Capabilities:    &capabilities,
 			NoNewPrivileges: true,
+			OOMScoreAdj:     &first,
 			Rlimits: []specs.POSIXRlimit{
 				{Type: "RLIMIT_NOFILE", Soft: maxFiles, Hard: maxFiles},
 				{Type: "RLIMIT_CORE"},
@@ -91,15 +98,18 @@ func ociSpec(rootfs, cgroup string, s Spec) (*specs.Spec, error) {
 			Namespaces:  namespaces,
 			CgroupsPath: cgroup,
 			Resources:   ociResources(s.Limits),
-			Seccomp:     systemCallFilter(),
-			// What an OCI container is not shown of the kernel by default.
+			// What other OCI containers are not shown of the kernel by default, and
+			// what tells of the host's disks and modules.
 			MaskedPaths: []string{
 				"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
-				"/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/firmware",
+				"/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/dev/block", "/sys/devices/virtual/powercap",
+				"/sys/firmware", "/sys/fs", "/sys/kernel", "/sys/module",
 			},
 			ReadonlyPaths: []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"},
 		},
-	}, nil
+	}
+	config.Linux.Seccomp, err = systemCallFilter(config)
+	return config, err
 }
 
 func ociMounts(s Spec) ([]specs.Mount, error) {
@@ -150,37 +160,4 @@ func ociResources(l Limits) *specs.LinuxResources {
 		r.CPU = &specs.LinuxCPU{Quota: &quota, Period: &period}
 	}
 	return r
-}
-
-// systemCallFilter takes away what no build and no package manager needs and
-// what kernels have been attacked through. Everything else is allowed: a list of
-// what is allowed would be a list of what has been thought of. Emulated programs
-// make the host's calls, so that one filter serves all architectures.
-func systemCallFilter() *specs.LinuxSeccomp {
-	const (
-		eperm, enosys = 1, 38
-		cloneNewUser  = 0x10000000 // CLONE_NEWUSER (linux: sched.h)
-	)
-	refuse := func(errno uint, names ...string) specs.LinuxSyscall {
-		return specs.LinuxSyscall{Names: names, Action: specs.ActErrno, ErrnoRet: &errno}
-	}
-	newUser := refuse(eperm, "clone", "unshare")
-	newUser.Args = []specs.LinuxSeccompArg{{Index: 0, Value: cloneNewUser, ValueTwo: cloneNewUser, Op: specs.OpMaskedEqual}}
-	return &specs.LinuxSeccomp{
-		DefaultAction: specs.ActAllow,
-		Architectures: nativeCalls(),
-		Syscalls: []specs.LinuxSyscall{
-			refuse(
-				eperm, "acct", "add_key", "bpf", "clock_adjtime", "clock_settime", "delete_module", "finit_module", "fsconfig",
-				"fsmount", "fsopen", "fspick", "init_module", "ioperm", "iopl", "kexec_file_load", "kexec_load", "keyctl",
-				"lookup_dcookie", "mount", "mount_setattr", "move_mount", "nfsservctl", "open_by_handle_at", "open_tree",
-				"perf_event_open", "pivot_root", "process_vm_readv", "process_vm_writev", "quotactl", "quotactl_fd", "reboot",
-				"request_key", "setns", "settimeofday", "stime", "swapoff", "swapon", "syslog", "umount", "umount2",
-				"userfaultfd", "vhangup",
-			),
-			newUser,
-			// The C library falls back to calls that the filter can look into.
-			refuse(enosys, "clone3", "io_uring_setup", "io_uring_enter", "io_uring_register"),
-		},
-	}
 }
