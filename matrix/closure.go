@@ -38,16 +38,14 @@ func (m *Matrix) Closure(ctx context.Context, distributions []Distribution) (*cl
 }
 
 func (m *Matrix) checkClosure(ctx context.Context, distributions []Distribution) (*closed.Report, error) {
-	base, err := m.jobs.Base(ctx)
-	if err != nil {
-		return nil, err
-	}
+	base := m.jobs.Base()
 	in := closed.Input{
 		Plan: m.jobs.Plan, Evaluated: m.jobs.Evaluated, Own: base.Own,
 		Defines: func(j *plan.Job) []recipes.Define { return m.jobs.Variant(j).Defines },
 		Text:    func(path string) ([]byte, error) { return recipes.ReadFile(m.opt.Catalog.FS, path) },
 	}
 	loaded := make([]*closure.Loaded, len(distributions))
+	var err error
 	for i, d := range distributions {
 		if loaded[i], err = closure.Load(ctx, d.Repository); err != nil {
 			return nil, &UsageError{err}

@@ -25,7 +25,7 @@ type Base struct {
 var _ plan.Base = (*Base)(nil)
 
 // Base is what is known of the run's targets.
-func (s *Set) Base(ctx context.Context) (*Base, error) { return s.base(ctx) }
+func (s *Set) Base() *Base { return s.targets }
 
 // base asks the images of the cells that are at hand what they hold.
 func (s *Set) base(ctx context.Context) (*Base, error) {

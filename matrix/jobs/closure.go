@@ -7,6 +7,8 @@ import (
 
 	"github.com/ohpc-build/ohpc-build/builder/buildroot"
 	"github.com/ohpc-build/ohpc-build/internal/store"
+	"github.com/ohpc-build/ohpc-build/matrix/plan"
+	"github.com/ohpc-build/ohpc-build/matrix/plan/provide"
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 )
 
@@ -39,52 +41,37 @@ func (h *headerCache) of(d store.Digest) (*rpm.Package, error) {
 	return p, nil
 }
 
-// available is one package of the run and the recipe that made it.
+// available is one package of the run and the job that made it.
 type available struct {
-	recipe string
+	job    *plan.Job
 	file   buildroot.Package
 	header *rpm.Package
 }
 
-// pick chooses of the available packages those that satisfy requirements, and
-// what those require in turn, by file name. What none of them provides is the
-// target's affair: rpm refuses the build root when the target lacks it too.
-func pick(requirements []rpm.Dependency, from []available) []available {
-	providers := map[string][]int{}
+// pick chooses of the available packages those that a job's build root must hold,
+// by file name: what satisfies its requirements, what those require in turn, by the
+// rules that the plan went by. What none of them provides is the target's affair: rpm
+// refuses the build root when the target lacks it too.
+func pick(j *plan.Job, from []available, base provide.Base) []available {
+	owners := map[*plan.Job]int{j: 0}
+	packages := make([]provide.Package, len(from))
 	for i, a := range from {
-		for p := range a.header.Provides() {
-			providers[p.Name] = append(providers[p.Name], i)
+		if _, ok := owners[a.job]; !ok {
+			owners[a.job] = len(owners)
+		}
+		packages[i] = provide.Package{
+			Name: a.header.Name, Provides: slices.Collect(a.header.Provides()), Requires: slices.Collect(a.header.Requires()),
+			Consumer: provide.Consumer{Owner: owners[a.job], Picks: a.job.Defines},
+		}
+		for f := range a.header.Files() {
+			packages[i].Files = append(packages[i].Files, f.Path())
 		}
 	}
-	picked := map[int]bool{}
-	queue := slices.Clone(requirements)
-	for len(queue) > 0 {
-		req := queue[0]
-		queue = queue[1:]
-		i := slices.IndexFunc(providers[req.Name], func(i int) bool { return provides(from[i].header, req) })
-		if i < 0 {
-			continue
-		}
-		provider := providers[req.Name][i]
-		if picked[provider] {
-			continue
-		}
-		picked[provider] = true
-		queue = slices.AppendSeq(queue, from[provider].header.Requires())
+	root := provide.NewWorld(packages, base).Root(provide.Consumer{Owner: owners[j], Picks: j.Defines}, j.BuildRequires)
+	var picked []available
+	for _, step := range root.Steps() {
+		picked = append(picked, from[step.Package])
 	}
-	var result []available
-	for i := range picked {
-		result = append(result, from[i])
-	}
-	slices.SortFunc(result, func(a, b available) int { return strings.Compare(a.file.File, b.file.File) })
-	return result
-}
-
-func provides(p *rpm.Package, req rpm.Dependency) bool {
-	for provided := range p.Provides() {
-		if req.SatisfiedBy(provided) {
-			return true
-		}
-	}
-	return false
+	slices.SortFunc(picked, func(a, b available) int { return strings.Compare(a.file.File, b.file.File) })
+	return picked
 }

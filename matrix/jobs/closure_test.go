@@ -8,6 +8,7 @@ import (
 
 	"github.com/ohpc-build/ohpc-build/builder/buildroot"
 	"github.com/ohpc-build/ohpc-build/internal/store"
+	"github.com/ohpc-build/ohpc-build/matrix/plan"
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 	"github.com/ohpc-build/ohpc-build/repo/rpm/rpmtest"
 )
@@ -35,7 +36,7 @@ func made(t *testing.T, h *headerCache, name, version string, provides, requires
 	header, err := h.of(d)
 	require.NoError(t, err)
 	require.Equal(t, name, header.Name)
-	return available{recipe: name, file: buildroot.Package{File: header.FileName(), Digest: d}, header: header}
+	return available{job: &plan.Job{Recipe: name}, file: buildroot.Package{File: header.FileName(), Digest: d}, header: header}
 }
 
 func TestClosure(t *testing.T) {
@@ -60,12 +61,13 @@ func TestClosure(t *testing.T) {
 		"by what it provides": {[]rpm.Dependency{{Name: "libhwloc.so.15()(64bit)(ohpc)"}}, "hwloc-ohpc ohpc-filesystem"},
 		"a circle":            {[]rpm.Dependency{{Name: "circle-a"}}, "circle-a circle-b"},
 		"new enough":          {[]rpm.Dependency{{Name: "hwloc-ohpc", Flags: rpm.Greater | rpm.Equal, Version: "2.9"}}, "hwloc-ohpc ohpc-filesystem"},
+		"either of two":       {[]rpm.Dependency{{Name: "(libother or hwloc-ohpc)"}}, "hwloc-ohpc ohpc-filesystem"},
 		"too old":             {[]rpm.Dependency{{Name: "hwloc-ohpc", Flags: rpm.Greater, Version: "3"}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
-			for _, a := range pick(tc.requires, from) {
-				got = append(got, a.recipe)
+			for _, a := range pick(&plan.Job{BuildRequires: tc.requires}, from, nil) {
+				got = append(got, a.job.Recipe)
 			}
 			require.Equal(t, tc.want, strings.Join(got, " "))
 		})

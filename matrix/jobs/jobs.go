@@ -66,6 +66,7 @@ type Set struct {
 	headers *headerCache
 
 	candidates map[string]*candidate // by job
+	targets    *Base
 	kept       map[store.Digest]bool // files of the catalogue that are in the store
 
 	mu      sync.Mutex
@@ -106,12 +107,11 @@ func New(ctx context.Context, in Input, st *store.Store, sb Sandbox, fetcher *so
 	for _, c := range e.read {
 		s.candidates[c.job.ID] = c
 	}
-	base, err := s.base(ctx)
-	if err != nil {
+	if s.targets, err = s.base(ctx); err != nil {
 		return nil, err
 	}
 	skips, e.failures = s.wantedOnly(append(skips, e.skips...), e.failures)
-	all, err := plan.New(jobsOf(e.read), plan.WithBase(base), plan.WithText(s.text), plan.WithSkips(skips), plan.WithFailures(e.failures))
+	all, err := plan.New(jobsOf(e.read), plan.WithBase(s.targets), plan.WithText(s.text), plan.WithSkips(skips), plan.WithFailures(e.failures))
 	if err != nil {
 		return nil, &RecipeError{err}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
 	"github.com/ohpc-build/ohpc-build/recipes"
+	"github.com/ohpc-build/ohpc-build/repo/rpm"
 )
 
 // The kinds of records: a job's result by its key, and by its name the parts with
@@ -188,15 +189,16 @@ func (s *Set) complete(j *plan.Job) (builder.Job, plan.Parts, error) {
 				return job, nil, fmt.Errorf("%s: %w", p.File, err)
 			}
 			if header.Arch == j.Arch || header.Arch == "noarch" {
-				from = append(from, available{s.candidates[id].variant.Recipe.Name, p, header})
+				from = append(from, available{s.candidates[id].job, p, header})
 			}
 		}
 	}
+	target := func(req rpm.Dependency) (met, known bool) { return s.targets.Provides(j.Target, j.Arch, req) }
 	parts := j.Inputs
 	job.Dependencies = nil
-	for _, a := range pick(j.BuildRequires, from) {
+	for _, a := range pick(j, from, target) {
 		job.Dependencies = append(job.Dependencies, a.file)
-		parts = parts.With(plan.Parts{plan.PartDependency(a.recipe, a.file.File): string(a.file.Digest)})
+		parts = parts.With(plan.Parts{plan.PartDependency(a.job.Recipe, a.file.File): string(a.file.Digest)})
 	}
 	return job, parts, nil
 }
