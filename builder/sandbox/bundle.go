@@ -85,6 +85,7 @@ func ociSpec(rootfs, cgroup string, s Spec) (*specs.Spec, error) {
 			Args:            s.Args,
 			Env:             env,
 			Cwd:             cwd,
+			Terminal:        s.Terminal,
 			User:            specs.User{UID: s.UID, GID: s.GID},
 			Capabilities:    &capabilities,
 			NoNewPrivileges: true,

@@ -79,8 +79,18 @@ func (r *Runtime) Run(ctx context.Context, s Spec) error {
 	}
 	defer c.remove()
 	cmd := c.command(s)
+	var opened *watch
+	if s.Opened != nil {
+		if opened, err = newWatch(s.Opened, cmd, filepath.Join(c.dir, "rootfs")); err != nil {
+			return &StartError{Name: s.Name, Message: err.Error()}
+		}
+		defer opened.end()
+	}
 	if err := cmd.Start(); err != nil {
 		return &StartError{Name: s.Name, Message: err.Error()}
+	}
+	if opened != nil {
+		opened.begin(cmd.Process.Pid)
 	}
 	ended := make(chan struct{})
 	go func() {
@@ -188,10 +198,12 @@ func (c *container) command(s Spec) *exec.Cmd {
 		"--mount", "--propagation", "private", "--", "sh", "-c", mountRoot, "mount-root",
 		c.options, filepath.Join(c.dir, "rootfs"), c.mountLog(),
 	}
-	args = append(args, c.runtimeArgs("run", "--bundle", c.dir, c.id)...)
-	cmd := exec.Command("unshare", args...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, s.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	run := c.runtimeArgs("run", "--bundle", c.dir, c.id)
+	if s.Opened != nil {
+		run = gated(run)
+	}
+	cmd := exec.Command("unshare", append(args, run...)...)
+	attach(cmd, s)
 	cmd.WaitDelay = reapPatience
 	return cmd
 }
@@ -264,7 +276,7 @@ func (c *container) kill(pid int, ended <-chan struct{}) {
 			c.ask("delete", "--force", c.id)
 			return
 		case <-patience:
-			_ = syscall.Kill(-pid, syscall.SIGKILL)
+			killGroup(pid)
 			c.ask("delete", "--force", c.id)
 			<-ended
 			return

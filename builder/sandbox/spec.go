@@ -26,6 +26,9 @@ type Spec struct {
 	Limits       Limits
 	Timeout      time.Duration // 0: none
 
+	Terminal bool    // on the program's own terminal; Stdin, Stdout and Stderr do not count
+	Opened   *Opened // learns which files of the root are opened; nil: nobody does
+
 	Stdin          io.Reader // nil: empty
 	Stdout, Stderr io.Writer // nil: discarded
 }
