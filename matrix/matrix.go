@@ -261,6 +261,9 @@ func (m *Matrix) makePlan(ctx context.Context) error {
 // know of the repository and of its key.
 func (m *Matrix) generatedSources() (map[string]source.Generated, error) {
 	byTarget := map[string]source.Generated{}
+	if !m.wantsGenerated() {
+		return byTarget, nil
+	}
 	for _, t := range m.targets() {
 		s := m.publishSpec(t)
 		// The release package brings the key along as a file.
@@ -351,6 +354,16 @@ func (m *Matrix) prepare(ctx context.Context) error {
 	roots := buildroot.New(m.store, m.sandbox, filepath.Join(m.opt.State, "layers", "roots"))
 	m.builder = builder.New(m.store, m.sandbox, roots)
 	m.fetcher = source.New(m.store, source.WithDebianMirror(m.opt.Mirror), source.WithLocal("."))
-	m.key, err = SigningKey(m.opt.State, m.opt.KeyName, m.opt.KeyEmail)
+	// Making a key takes seconds; a plan is made with it only when a recipe packs it.
+	if !m.planOnly || m.wantsGenerated() {
+		m.key, err = SigningKey(m.opt.State, m.opt.KeyName, m.opt.KeyEmail)
+	}
 	return err
+}
+
+// wantsGenerated says whether a recipe has sources that the run itself provides.
+func (m *Matrix) wantsGenerated() bool {
+	return slices.ContainsFunc(m.opt.Catalog.Recipes, func(r *recipes.Recipe) bool {
+		return slices.ContainsFunc(r.Fetched, func(s recipes.Source) bool { return s.Generated != "" })
+	})
 }

@@ -114,9 +114,7 @@ func (s *Set) newCandidate(cell *Cell, v recipes.Variant) (*candidate, error) {
 	}
 	if cell.Reader.Target != cell.Target.Name {
 		// First, so that what the recipe or the family defines counts.
-		for _, d := range cell.Target.MacroDefines() {
-			c.query.Defines = append(c.query.Defines, spec.Define{Name: d.Name, Value: d.Value})
-		}
+		c.query.Defines = append(c.query.Defines, s.macros(cell.Target)...)
 	}
 	for _, d := range v.Defines {
 		c.query.Defines = append(c.query.Defines, spec.Define{Name: d.Name, Value: d.Value})
@@ -127,6 +125,18 @@ func (s *Set) newCandidate(cell *Cell, v recipes.Variant) (*candidate, error) {
 		c.job.Macros[d.Name] = d.Value
 	}
 	return c, nil
+}
+
+// macros are those of a target whose specs another one's image reads.
+func (s *Set) macros(t *recipes.Target) []spec.Define {
+	defines, known := s.borrowed[t]
+	if !known {
+		for _, d := range t.MacroDefines() {
+			defines = append(defines, spec.Define{Name: d.Name, Value: d.Value})
+		}
+		s.borrowed[t] = defines
+	}
+	return defines
 }
 
 // addInputs gathers everything else that a job's output depends on, but for the

@@ -68,6 +68,7 @@ type Set struct {
 	candidates map[string]*candidate // by job
 	targets    *Base
 	kept       map[store.Digest]bool // files of the catalogue that are in the store
+	borrowed   map[*recipes.Target][]spec.Define
 
 	mu      sync.Mutex
 	results map[string]*builder.Result // by job
@@ -86,7 +87,8 @@ type Progress interface {
 func New(ctx context.Context, in Input, st *store.Store, sb Sandbox, fetcher *source.Fetcher, log *slog.Logger, progress Progress) (*Set, error) {
 	s := &Set{
 		in: in, store: st, sandbox: sb, fetcher: fetcher, log: log, headers: newHeaderCache(st),
-		candidates: map[string]*candidate{}, kept: map[store.Digest]bool{}, results: map[string]*builder.Result{},
+		candidates: map[string]*candidate{}, kept: map[store.Digest]bool{},
+		borrowed: map[*recipes.Target][]spec.Define{}, results: map[string]*builder.Result{},
 	}
 	var candidates []*candidate
 	var skips []plan.Skip

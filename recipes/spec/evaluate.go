@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -306,9 +305,22 @@ func (e *Evaluator) remember(q Query, a Answer) error {
 	return e.store.PutRecord(recordKind, key, k)
 }
 
-// macroName is a macro as --define takes it, with the options and arguments that
-// it accepts in parentheses if it is one that does.
-var macroName = regexp.MustCompile(`^[A-Za-z_]\w*(\([A-Za-z:-]*\))?$`)
+// isMacro says whether a name is that of a macro as --define takes it, with the
+// options and arguments that it accepts in parentheses if it is one that does.
+func isMacro(name string) bool {
+	word, options, parametric := strings.Cut(name, "(")
+	if parametric {
+		letters, ok := strings.CutSuffix(options, ")")
+		if !ok || strings.ContainsFunc(letters, func(r rune) bool { return !isLetter(r) && r != ':' && r != '-' }) {
+			return false
+		}
+	}
+	return word != "" && !isDigit(rune(word[0])) && !strings.ContainsFunc(word, func(r rune) bool { return !isLetter(r) && !isDigit(r) && r != '_' })
+}
+
+func isLetter(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' }
+
+func isDigit(r rune) bool { return r >= '0' && r <= '9' }
 
 // check refuses names that would lead out of the folder that is made of them.
 func (q Query) check() error {
@@ -318,7 +330,7 @@ func (q Query) check() error {
 		}
 	}
 	for _, d := range q.Defines {
-		if !macroName.MatchString(d.Name) || strings.ContainsRune(d.Value, 0) {
+		if !isMacro(d.Name) || strings.ContainsRune(d.Value, 0) {
 			return fmt.Errorf("evaluating %s: %q is not a macro that can be defined", q.Path, d.Name)
 		}
 	}
