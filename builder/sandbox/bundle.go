@@ -61,7 +61,10 @@ func ociSpec(rootfs, cgroup string, s Spec) (*specs.Spec, error) {
 		cwd = "/"
 	}
 	namespaces := []specs.LinuxNamespace{
-		{Type: specs.PIDNamespace}, {Type: specs.MountNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace},
+		{Type: specs.PIDNamespace},
+		{Type: specs.MountNamespace},
+		{Type: specs.IPCNamespace},
+		{Type: specs.UTSNamespace},
 		{Type: specs.CgroupNamespace},
 	}
 	if !s.Network {
@@ -82,18 +85,15 @@ func ociSpec(rootfs, cgroup string, s Spec) (*specs.Spec, error) {
 		Root:     &specs.Root{Path: rootfs, Readonly: s.ReadOnlyRoot},
 		Mounts:   mounts,
 		Process: &specs.Process{
+			Terminal:        s.Terminal,
 			Args:            s.Args,
 			Env:             env,
 			Cwd:             cwd,
-			Terminal:        s.Terminal,
 			User:            specs.User{UID: s.UID, GID: s.GID},
 			Capabilities:    &capabilities,
 			NoNewPrivileges: true,
 			OOMScoreAdj:     &first,
-			Rlimits: []specs.POSIXRlimit{
-				{Type: "RLIMIT_NOFILE", Soft: maxFiles, Hard: maxFiles},
-				{Type: "RLIMIT_CORE"},
-			},
+			Rlimits:         s.rlimits,
 		},
 		Linux: &specs.Linux{
 			Namespaces:  namespaces,

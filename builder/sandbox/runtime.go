@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -92,6 +93,9 @@ func (r *Runtime) Run(ctx context.Context, s Spec) error {
 	if opened != nil {
 		opened.begin(cmd.Process.Pid)
 	}
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	go c.enforce(ctx, s, cmd.Process.Pid, end)
 	ended := make(chan struct{})
 	go func() {
 		err = cmd.Wait()
@@ -99,9 +103,10 @@ func (r *Runtime) Run(ctx context.Context, s Spec) error {
 	}()
 	select {
 	case <-ended:
-		return c.outcome(s, err)
+		return c.outcome(s, err, c.account(s, cmd.ProcessState))
 	case <-ctx.Done():
 		c.kill(cmd.Process.Pid, ended)
+		c.account(s, cmd.ProcessState)
 		return context.Cause(ctx)
 	}
 }
@@ -113,6 +118,7 @@ type container struct {
 	id      string
 	dir     string
 	lock    *os.File
+	upper   string // the folder that receives the changes
 	work    string // the overlay's work folder
 	options string // the overlay's mount options
 }
@@ -138,7 +144,7 @@ func (r *Runtime) prepare(s Spec) (_ *container, err error) {
 		}
 	}
 	// The overlay's work folder must share the file system of the upper one.
-	c.work = filepath.Join(dir, "work")
+	c.upper, c.work = upper, filepath.Join(dir, "work")
 	if s.Upper != "" {
 		c.work = s.Upper + ".work"
 	}
@@ -148,6 +154,7 @@ func (r *Runtime) prepare(s Spec) (_ *container, err error) {
 	if c.options, err = overlayOptions(s.Layers, upper, c.work); err != nil {
 		return nil, err
 	}
+	s.rlimits = r.cgroups.rlimits(s.Limits)
 	s.Limits = r.cgroups.enforced(s.Limits)
 	return c, writeConfig(dir, filepath.Join(dir, "rootfs"), r.cgroups.path(c.id), s)
 }
@@ -198,7 +205,7 @@ func (c *container) command(s Spec) *exec.Cmd {
 		"--mount", "--propagation", "private", "--", "sh", "-c", mountRoot, "mount-root",
 		c.options, filepath.Join(c.dir, "rootfs"), c.mountLog(),
 	}
-	run := c.runtimeArgs("run", "--bundle", c.dir, c.id)
+	run := c.runtimeArgs(slices.Concat([]string{"run"}, c.keepGroup(), []string{"--bundle", c.dir, c.id})...)
 	if s.Opened != nil {
 		run = gated(run)
 	}
@@ -222,7 +229,7 @@ func (c *container) mountLog() string   { return filepath.Join(c.dir, "mount.log
 func (c *container) runtimeLog() string { return filepath.Join(c.dir, "runtime.log") }
 
 // outcome tells the command's own end from the runtime's failure to start it.
-func (c *container) outcome(s Spec, err error) error {
+func (c *container) outcome(s Spec, err error, used Usage) error {
 	var exit *exec.ExitError
 	switch {
 	case err == nil, errors.Is(err, exec.ErrWaitDelay):
@@ -242,7 +249,7 @@ func (c *container) outcome(s Spec, err error) error {
 	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		code = 128 + int(status.Signal())
 	}
-	return &ExitError{Code: code, Limits: s.Limits}
+	return &ExitError{Code: code, Limits: s.Limits, Used: used}
 }
 
 // runtimeError is the last error in the runtime's log. Failing to start a command

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // Spec says what to run and in what.
@@ -31,6 +33,12 @@ type Spec struct {
 
 	Stdin          io.Reader // nil: empty
 	Stdout, Stderr io.Writer // nil: discarded
+
+	// Used receives what the container's processes used, when they have ended;
+	// nil: nobody asks.
+	Used *Usage
+
+	rlimits []specs.POSIXRlimit
 }
 
 // Mount shows a file or folder of the host at a place in the container.
@@ -54,6 +62,7 @@ type Limits struct {
 	Memory int64   // bytes; swap does not come on top
 	Pids   int64   // processes and threads
 	CPUs   float64 // cores' worth of time
+	Disk   int64   // bytes in the changes to the root and in folders that are mounted to be written to
 }
 
 // ErrTimeout says that the command was ended because it ran past Spec.Timeout.
@@ -63,16 +72,35 @@ var ErrTimeout = errors.New("ran past its time limit")
 type ExitError struct {
 	Code   int // 128 + signal when a signal ended it
 	Limits Limits
+	Used   Usage
 }
 
+// OutOfMemory says that the container reached its memory limit and lost
+// processes over it. The kernel counted them; a status tells little, as most
+// programs survive their children.
+func (e *ExitError) OutOfMemory() bool {
+	// The kernel also kills when the host has no memory left, at any usage.
+	return e.Used.Killed > 0 && e.Limits.Memory > 0 && e.Used.Memory >= e.Limits.Memory*9/10
+}
+
+// TooManyProcesses says that the container wanted more than Limits.Pids.
+func (e *ExitError) TooManyProcesses() bool { return e.Used.Refused > 0 && e.Limits.Pids > 0 }
+
 func (e *ExitError) Error() string {
-	switch {
-	case e.Code == 128+9 && e.Limits.Memory > 0:
-		return fmt.Sprintf("killed (exit status 137; its memory limit is %d MiB)", e.Limits.Memory>>20)
-	case e.Code > 128:
-		return fmt.Sprintf("ended by signal %d", e.Code-128)
+	text := fmt.Sprintf("exit status %d", e.Code)
+	if e.Code > 128 {
+		text = fmt.Sprintf("ended by signal %d", e.Code-128)
 	}
-	return fmt.Sprintf("exit status %d", e.Code)
+	switch {
+	case e.OutOfMemory():
+		text = fmt.Sprintf("killed by its memory limit of %s (peak %s, oom_kill %d; %s)", Bytes(e.Limits.Memory), Bytes(e.Used.Memory), e.Used.Killed, text)
+	case e.Used.Killed > 0:
+		text = fmt.Sprintf("killed because the host ran out of memory (peak %s, oom_kill %d; %s)", Bytes(e.Used.Memory), e.Used.Killed, text)
+	}
+	if e.TooManyProcesses() {
+		text += fmt.Sprintf("; it reached its limit of %d processes, and %d more were refused", e.Limits.Pids, e.Used.Refused)
+	}
+	return text
 }
 
 // ExitCode is the status with which the command ended.
