@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +28,9 @@ const (
 
 	// maxLog bounds a build's log in bytes. What comes after is counted, not kept.
 	maxLog = 256 << 20
+
+	// defaultDisk bounds a build's files in bytes when its recipe does not.
+	defaultDisk = 20 << 30
 )
 
 // Sandbox runs a command in a container.
@@ -77,14 +80,17 @@ func (b *Builder) Build(ctx context.Context, job Job, log io.Writer) (*Result, e
 		return nil, fmt.Errorf("%s: %w", job.ID, err)
 	}
 	defer logFile.Close()
-	out := newLog(io.MultiWriter(logFile, log), maxLog)
+	running, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	out := newLog(io.MultiWriter(logFile, log), maxLog, end)
+	var used sandbox.Usage
 	env := environment(job)
 	mounts := []sandbox.Mount{{Source: filepath.Join(dir, "top"), Destination: topdir}}
 	if job.Native != nil {
 		env = append(env, job.Native.Env...)
 		mounts = append(mounts, job.Native.Mounts...)
 	}
-	runErr := b.sandbox.Run(ctx, sandbox.Spec{
+	runErr := b.sandbox.Run(running, sandbox.Spec{
 		Name:     strings.ReplaceAll(job.ID, "/", "-"),
 		Layers:   layers,
 		Args:     rpmbuildArgs(job),
@@ -95,14 +101,15 @@ func (b *Builder) Build(ctx context.Context, job Job, log io.Writer) (*Result, e
 		Mounts:   mounts,
 		HostName: "build",
 		Timeout:  job.Limits.Time,
-		Limits:   sandbox.Limits{Memory: job.Limits.Memory, Pids: job.Limits.Pids, CPUs: float64(job.Limits.Cores)},
+		Limits:   sandbox.Limits{Memory: job.Limits.Memory, Pids: job.Limits.Pids, CPUs: float64(job.Limits.Cores), Disk: cmp.Or(job.Limits.Disk, defaultDisk)},
+		Used:     &used,
 		Stdout:   out,
 		Stderr:   out,
 	})
 	if runErr != nil {
 		return nil, b.explain(ctx, job, runErr, out)
 	}
-	result := &Result{}
+	result := &Result{PeakMemory: used.Memory, CPUSeconds: used.CPU.Round(time.Millisecond).Seconds()}
 	if result.Packages, err = b.collect(ctx, filepath.Join(dir, "top")); err != nil {
 		return nil, fmt.Errorf("%s: %w", job.ID, err)
 	}
@@ -115,13 +122,20 @@ func (b *Builder) Build(ctx context.Context, job Job, log io.Writer) (*Result, e
 
 // explain tells a package's fault from the machine's.
 func (b *Builder) explain(ctx context.Context, job Job, err error, out *boundedLog) error {
-	var exit *sandbox.ExitError
+	var (
+		exit   *sandbox.ExitError
+		memory *sandbox.MemoryError
+		disk   *sandbox.DiskError
+		flood  *FloodError
+	)
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", job.ID, context.Cause(ctx))
 	case errors.Is(err, sandbox.ErrTimeout):
 		return &TimeLimitError{Job: job.ID, Limit: job.Limits.Time}
-	case errors.As(err, &exit):
+	case errors.As(err, &disk) && disk.Full:
+		return fmt.Errorf("%s: %w", job.ID, err)
+	case errors.As(err, &exit), errors.As(err, &memory), errors.As(err, &flood), disk != nil:
 		return &BuildError{Job: job.ID, Tail: out.Tail(), Err: err}
 	}
 	return fmt.Errorf("%s: %w", job.ID, err)
@@ -184,47 +198,4 @@ func environment(job Job) []string {
 		"TMPDIR=" + topdir + "/tmp",
 		"RPM_BUILD_NCPUS=" + strconv.Itoa(max(job.Limits.Cores, 1)),
 	}
-}
-
-// collect keeps the packages that rpmbuild wrote below top. The folders belong
-// to the build, which is not trusted: only regular files with a package's name
-// count, and no link is followed.
-func (b *Builder) collect(ctx context.Context, top string) ([]buildroot.Package, error) {
-	root, err := os.OpenRoot(top)
-	if err != nil {
-		return nil, fmt.Errorf("collecting packages: %w", err)
-	}
-	defer root.Close()
-	var packages []buildroot.Package
-	for _, sub := range []string{"RPMS", "SRPMS"} {
-		err := fs.WalkDir(root.FS(), sub, func(path string, e fs.DirEntry, err error) error {
-			if err != nil || !e.Type().IsRegular() || !strings.HasSuffix(path, ".rpm") {
-				return err
-			}
-			f, err := root.Open(path)
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			d, _, err := b.store.Put(ctx, f)
-			if err != nil {
-				return err
-			}
-			packages = append(packages, buildroot.Package{File: filepath.Base(path), Digest: d})
-			return nil
-		})
-		if err != nil {
-			return nil, fmt.Errorf("collecting packages: %w", err)
-		}
-	}
-	if len(packages) == 0 {
-		return nil, errors.New("rpmbuild succeeded but wrote no package")
-	}
-	slices.SortFunc(packages, func(x, y buildroot.Package) int { return strings.Compare(x.File, y.File) })
-	for i := 1; i < len(packages); i++ {
-		if packages[i].File == packages[i-1].File {
-			return nil, fmt.Errorf("rpmbuild wrote two packages named %s", packages[i].File)
-		}
-	}
-	return packages, nil
 }

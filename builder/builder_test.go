@@ -169,9 +169,11 @@ func TestJobsThatAreRefused(t *testing.T) {
 
 func TestALogThatFloods(t *testing.T) {
 	var kept strings.Builder
-	l := newLog(&kept, 1<<20)
+	var ended error
+	l := newLog(&kept, 1<<20, func(err error) { ended = err })
 	line := []byte(strings.Repeat("x", 1023) + "\n")
 	for range 4096 {
+		require.NoError(t, ended, "a long log is no reason to end a build")
 		n, err := l.Write(line)
 		require.NoError(t, err)
 		require.Equal(t, len(line), n)
@@ -179,6 +181,7 @@ func TestALogThatFloods(t *testing.T) {
 	_, err := l.Write([]byte("the end\n"))
 	require.NoError(t, err)
 	require.Less(t, kept.Len(), 1<<20+200)
+	require.EqualError(t, ended, "it flooded its log: it printed more than 4 MiB and was ended")
 	require.Contains(t, kept.String(), "the log passed 1 MiB")
 	require.True(t, strings.HasSuffix(l.Tail(), "the end"), "the end is remembered all the same")
 	require.LessOrEqual(t, len(l.tail), tailBytes)

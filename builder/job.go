@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -56,6 +57,7 @@ type Limits struct {
 	Memory int64         `json:"memory,omitempty"` // bytes; 0: none
 	Cores  int           `json:"cores"`            // how many the build may keep busy
 	Pids   int64         `json:"pids,omitempty"`
+	Disk   int64         `json:"disk,omitempty"` // bytes; 0: 20 GiB
 }
 
 // check refuses names that would reach outside the folders they are meant for.
@@ -78,6 +80,11 @@ type Result struct {
 	Packages []buildroot.Package `json:"packages"` // binary and source, unsigned, by file name
 	Log      store.Digest        `json:"log"`
 	Seconds  float64             `json:"seconds"`
+
+	// What rpmbuild and all that it started used: the most memory at one time, in
+	// bytes, files that the kernel keeps in memory included, and processor time.
+	PeakMemory int64   `json:"peak_memory,omitempty"`
+	CPUSeconds float64 `json:"cpu_seconds,omitempty"`
 }
 
 // TimeLimitError says that a build was ended because it ran past its limit.
@@ -90,7 +97,7 @@ func (e *TimeLimitError) Error() string {
 	return fmt.Sprintf("%s ran past its time limit of %s and was ended; raise needs.time in its recipe when it honestly takes longer", e.Job, e.Limit)
 }
 
-// BuildError says that rpmbuild failed.
+// BuildError says that rpmbuild failed, or had to be ended.
 type BuildError struct {
 	Job  string
 	Tail string // the last lines of the log
@@ -98,7 +105,24 @@ type BuildError struct {
 }
 
 func (e *BuildError) Error() string {
-	return fmt.Sprintf("%s: rpmbuild failed: %v\n%s", e.Job, e.Err, e.Tail)
+	return fmt.Sprintf("%s: rpmbuild failed: %v%s\n%s", e.Job, e.Err, e.advice(), e.Tail)
+}
+
+// advice names the line of the recipe that raises the limit which ended the build.
+func (e *BuildError) advice() string {
+	const raise = "; raise needs.%s in its recipe when it honestly takes more"
+	var (
+		exit   *sandbox.ExitError
+		memory *sandbox.MemoryError
+		disk   *sandbox.DiskError
+	)
+	switch {
+	case errors.As(e.Err, &exit) && exit.OutOfMemory(), errors.As(e.Err, &memory):
+		return fmt.Sprintf(raise, "memory")
+	case errors.As(e.Err, &disk):
+		return fmt.Sprintf(raise, "disk")
+	}
+	return ""
 }
 
 func (e *BuildError) Unwrap() error { return e.Err }
