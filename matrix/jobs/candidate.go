@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -148,7 +149,7 @@ func (s *Set) addInputs(ctx context.Context, c *candidate) error {
 	}
 	c.build = builder.Job{
 		ID: j.ID, Arch: cell.Arch, Image: cell.Image, Spec: builder.File(c.query.Spec),
-		Limits: limits(emulate.Native(cell.Arch), time.Duration(r.Needs.Time), int64(r.Needs.Memory), r.Needs.Cores),
+		Limits: limits(emulate.Native(cell.Arch), r.Needs),
 	}
 	if native := cell.Native; native != nil {
 		c.build.Native = &builder.Native{Mounts: native.Mounts, Env: native.Env}
@@ -235,15 +236,14 @@ const EmulatedTimes = 20
 
 // limits are what a job may take. Emulated, everything takes longer; a build
 // that is merely slow must not be taken for one that hangs.
-func limits(native bool, limit time.Duration, memory int64, cores int) builder.Limits {
-	if limit == 0 {
-		limit = defaultTime
-	}
+func limits(native bool, needs recipes.Needs) builder.Limits {
+	limit := cmp.Or(time.Duration(needs.Time), defaultTime)
 	if !native {
 		limit *= EmulatedTimes
 	}
+	cores := needs.Cores
 	if cores <= 0 || cores > runtime.NumCPU() {
 		cores = runtime.NumCPU()
 	}
-	return builder.Limits{Time: limit, Memory: memory, Cores: cores, Pids: maxPids}
+	return builder.Limits{Time: limit, Memory: int64(needs.Memory), Disk: int64(needs.Disk), Cores: cores, Pids: maxPids}
 }
