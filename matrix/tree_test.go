@@ -2,9 +2,15 @@ package matrix_test
 
 import (
 	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -153,4 +159,78 @@ func TestLintOfATree(t *testing.T) {
 	require.Equal(t, 16, findings[typo].Line)
 	require.Contains(t, findings[typo].Message, "scocth-")
 	require.Contains(t, findings[typo].Hint, "scotch-")
+}
+
+// TestSourcesOfATree fetches what only a spec's address names. The first answer
+// counts.
+func TestSourcesOfATree(t *testing.T) {
+	opt := grove(t, []string{"Debian_12"}, "remote")
+	content, asked := "first", 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		fmt.Fprint(w, content)
+	}))
+	defer server.Close()
+	dir := t.TempDir()
+	write := func(name, text string) {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+	}
+	write("misc/obs/config.3.x", "[3.0.0]\ncompiler_families=[\"gnu14\"]\nmpi_families=[\"openmpi5\"]\n")
+	write("components/OHPC_macros", "%global PROJ_DELIM -ohpc\n")
+	spec := func(note string) {
+		write("components/admin/remote/SPECS/remote.spec", `# `+note+`
+%include %{_sourcedir}/OHPC_macros
+Name: remote%{PROJ_DELIM}
+Version: 1
+Release: 1
+Summary: A test
+License: MIT
+Source0: `+server.URL+`/archive/%{version}.txt#/remote-%{version}.txt
+%description
+A test.
+%install
+mkdir -p %{buildroot}/opt/ohpc/remote
+cp %{SOURCE0} %{buildroot}/opt/ohpc/remote/
+%files
+/opt/ohpc/remote
+%changelog
+* Mon Oct 21 2024 ohpc-build - 1-1
+- First version
+`)
+	}
+	build := func() (*report.Run, error) {
+		c, err := tree.Load(dir, tree.Options{Targets: opt.Catalog.Targets})
+		require.NoError(t, err)
+		opt := opt
+		opt.Catalog, opt.Architectures = c, []string{emulate.Host()}
+		m, err := matrix.New(opt)
+		require.NoError(t, err)
+		return m.Build(t.Context())
+	}
+
+	spec(time.Now().String())
+	r, err := build()
+	require.NoError(t, err)
+	require.Equal(t, report.Built, job(t, r, "remote").Result)
+	require.Equal(t, 1, asked)
+
+	r, err = build()
+	require.NoError(t, err)
+	require.Equal(t, report.Reused, job(t, r, "remote").Result)
+
+	content = "something else"
+	spec(time.Now().String())
+	r, err = build()
+	require.NoError(t, err, "the store still has what came first")
+	require.Equal(t, report.Built, job(t, r, "remote").Result)
+	require.Equal(t, 1, asked, "what is known is not asked for again")
+
+	// A new address is another file; a source without one cannot be had.
+	text, err := os.ReadFile(filepath.Join(dir, "components/admin/remote/SPECS/remote.spec"))
+	require.NoError(t, err)
+	write("components/admin/remote/SPECS/remote.spec", strings.Replace(string(text), server.URL+"/archive/%{version}.txt#/", "", 1))
+	r, err = build()
+	require.Error(t, err)
+	require.Contains(t, job(t, r, "remote").Reason, "source remote-1.txt is not in components/admin/remote/SOURCES")
 }
