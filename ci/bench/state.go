@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 )
 
 // digest is how the records of a state folder name objects.
@@ -45,8 +44,7 @@ func (b *bench) provideImage(ctx context.Context) error {
 		return err
 	}
 	b.say("looking for the image that reads specs; it is made if there is none, in some minutes")
-	arch := map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH]
-	plan := b.plan(b.state, tree, "--target", "EL_9", "--arch", arch)
+	plan := b.plan(b.state, tree, "--target", "EL_9", "--arch", hostArch())
 	plan.args = append(plan.args, "--out", out)
 	if _, err := plan.call(ctx); err != nil && !planned(err) {
 		return err
