@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/builder/buildroot"
+	"github.com/ohpc-build/ohpc-build/builder/kept"
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 )
@@ -48,11 +49,17 @@ type Builder struct {
 	store   *store.Store
 	sandbox Sandbox
 	roots   Roots
+	kept    *kept.Folder
+	keep    Keep
 }
 
 // New returns a builder that keeps results in st.
-func New(st *store.Store, sb Sandbox, roots Roots) *Builder {
-	return &Builder{store: st, sandbox: sb, roots: roots}
+func New(st *store.Store, sb Sandbox, roots Roots, options ...Option) *Builder {
+	b := &Builder{store: st, sandbox: sb, roots: roots}
+	for _, option := range options {
+		option(b)
+	}
+	return b
 }
 
 // Build runs a job. What rpmbuild prints goes to log as well, a reader of which
@@ -90,9 +97,14 @@ func (b *Builder) Build(ctx context.Context, job Job, log io.Writer) (*Result, e
 		env = append(env, job.Native.Env...)
 		mounts = append(mounts, job.Native.Mounts...)
 	}
-	runErr := b.sandbox.Run(running, sandbox.Spec{
+	upper, err := b.upper(dir)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", job.ID, err)
+	}
+	spec := sandbox.Spec{
 		Name:     strings.ReplaceAll(job.ID, "/", "-"),
 		Layers:   layers,
+		Upper:    upper,
 		Args:     rpmbuildArgs(job),
 		Env:      env,
 		Cwd:      topdir,
@@ -105,9 +117,13 @@ func (b *Builder) Build(ctx context.Context, job Job, log io.Writer) (*Result, e
 		Used:     &used,
 		Stdout:   out,
 		Stderr:   out,
-	})
-	if runErr != nil {
-		return nil, b.explain(ctx, job, runErr, out)
+	}
+	if err := b.sandbox.Run(running, spec); err != nil {
+		err = b.explain(ctx, job, err, out)
+		if packageFault(err) {
+			err = errors.Join(err, b.keepRoot(job, dir, spec, true))
+		}
+		return nil, err
 	}
 	result := &Result{PeakMemory: used.Memory, CPUSeconds: used.CPU.Round(time.Millisecond).Seconds()}
 	if result.Packages, err = b.collect(ctx, filepath.Join(dir, "top")); err != nil {
@@ -117,7 +133,16 @@ func (b *Builder) Build(ctx context.Context, job Job, log io.Writer) (*Result, e
 		return nil, fmt.Errorf("%s: keeping the log: %w", job.ID, err)
 	}
 	result.Seconds = time.Since(begin).Round(time.Millisecond).Seconds()
-	return result, nil
+	return result, b.keepRoot(job, dir, spec, false)
+}
+
+// packageFault says whether a build failed because of what was built.
+func packageFault(err error) bool {
+	var (
+		build *BuildError
+		limit *TimeLimitError
+	)
+	return errors.As(err, &build) || errors.As(err, &limit)
 }
 
 // explain tells a package's fault from the machine's.

@@ -124,6 +124,11 @@ func (m *Matrix) runJob(ctx context.Context, j *plan.Job) (report.Job, error) {
 	if err := m.jobs.Fetch(ctx, j); err != nil {
 		return failed(err)
 	}
+	if err := m.failedBefore(job); err != nil {
+		row, err := failed(err)
+		m.tellKept(j, &row)
+		return row, err
+	}
 	logName := strings.ReplaceAll(j.ID, "/", "_") + ".log"
 	log, err := m.createLog(logName)
 	if err != nil {
@@ -146,6 +151,7 @@ func (m *Matrix) runJob(ctx context.Context, j *plan.Job) (report.Job, error) {
 	} else {
 		row.Packages = packageRows(result)
 	}
+	m.tellKept(j, &row)
 	row.Seconds, row.Log = report.Seconds(time.Since(begin)), "logs/"+logName
 	return row, err
 }

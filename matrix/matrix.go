@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"os"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/ohpc-build/ohpc-build/builder"
 	"github.com/ohpc-build/ohpc-build/builder/buildroot"
+	"github.com/ohpc-build/ohpc-build/builder/kept"
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/matrix/jobs"
@@ -49,6 +51,13 @@ type Options struct {
 
 	KeyName, KeyEmail string // of the signing key that is made where there is none
 
+	// Keep says which build roots are kept. Shell, if not nil, wants a shell on the
+	// program's terminal in the first root whose build failed; it is told there
+	// what to know. A job whose root is kept because it failed is not built again
+	// for it unless its inputs have changed.
+	Keep  Keep
+	Shell io.Writer
+
 	Progress Progress
 	Log      *slog.Logger
 }
@@ -68,6 +77,7 @@ type Matrix struct {
 	fetcher  *source.Fetcher
 	key      *sign.Key
 
+	kept      *kept.Folder
 	jobs      *jobs.Set
 	signed    map[store.Digest]store.Digest // of packages, by their unsigned digest
 	snapshots map[string]publish.Snapshot   // by target
@@ -188,7 +198,7 @@ func (m *Matrix) Build(ctx context.Context) (*report.Run, error) {
 		{"host", m.prepare},
 		{"images", m.provideImages},
 		{"plan", m.makePlan},
-		{"build", m.build},
+		{"build", m.buildAndLook},
 	})
 	return m.finish(err)
 }
@@ -352,7 +362,7 @@ func (m *Matrix) prepare(ctx context.Context) error {
 		return err
 	}
 	roots := buildroot.New(m.store, m.sandbox, filepath.Join(m.opt.State, "layers", "roots"))
-	m.builder = builder.New(m.store, m.sandbox, roots)
+	m.builder = builder.New(m.store, m.sandbox, roots, m.keeping())
 	m.fetcher = source.New(m.store, source.WithDebianMirror(m.opt.Mirror), source.WithLocal("."))
 	// Making a key takes seconds; a plan is made with it only when a recipe packs it.
 	if !m.planOnly || m.wantsGenerated() {

@@ -1,16 +1,41 @@
 package main
 
 import (
+	"fmt"
+	"io"
+	"os"
+
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/ohpc-build/ohpc-build/matrix"
+	"github.com/ohpc-build/ohpc-build/matrix/report"
 )
 
+// buildFlags are the flags of build alone.
+type buildFlags struct {
+	keep  string
+	shell bool
+}
+
 func newBuild(f *flags) *cobra.Command {
-	return &cobra.Command{
+	var b buildFlags
+	cmd := &cobra.Command{
 		Use:   "build RECIPE…",
 		Short: "Build recipes and what they need",
 		Long: `build goes as far as the packages: it neither signs nor publishes. The packages
-stay in the store, where matrix finds them; the logs are in <out>/report/logs.`,
-		Example: "  ohpc-build build scotch --arch x86_64 --family compiler=gnu12",
+are put into <out>/packages, one folder for each target and architecture, and
+matrix finds them in the store; the logs are in <out>/report/logs.
+
+With --shell, a build that fails ends in a shell in its root as it was left: in
+the same container, as the same user, without a network, where its last script
+was. The root is removed when the shell is left, unless --keep is given. When the
+root of a failed build is kept and nothing has changed since, --shell does not
+build again but goes straight there.
+
+What --keep keeps is in <state>/kept, one folder for each job with a README.`,
+		Example: `  ohpc-build build scotch --arch x86_64 --family compiler=gnu12
+  ohpc-build build scotch --arch aarch64 --shell`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usageError("build takes at least one recipe: ohpc-build recipe list shows them")
@@ -18,12 +43,60 @@ stay in the store, where matrix finds them; the logs are in <out>/report/logs.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			m, err := f.matrix(args)
+			opt, err := f.options(args)
+			if err != nil {
+				return err
+			}
+			if err := b.apply(&opt, cmd.ErrOrStderr()); err != nil {
+				return err
+			}
+			m, err := matrix.New(opt)
 			if err != nil {
 				return err
 			}
 			r, err := m.Build(cmd.Context())
-			return f.conclude(cmd, r, err)
+			if cerr := f.conclude(cmd, r, err); cerr != nil {
+				tellKept(cmd.OutOrStdout(), r)
+				return cerr
+			}
+			tellKept(cmd.OutOrStdout(), r)
+			return nil
 		},
+	}
+	cmd.Flags().StringVar(&b.keep, "keep", "", "keep the build roots of `which` jobs in <state>/kept: failed (also when nothing is said) or all")
+	cmd.Flags().Lookup("keep").NoOptDefVal = "failed"
+	cmd.Flags().BoolVar(&b.shell, "shell", false, "open a shell in the root of a build that fails")
+	return cmd
+}
+
+// apply checks the flags and adds them to a run's options.
+func (b *buildFlags) apply(opt *matrix.Options, say io.Writer) error {
+	switch b.keep {
+	case "":
+	case "failed":
+		opt.Keep = matrix.KeepFailed
+	case "all":
+		opt.Keep = matrix.KeepAll
+	default:
+		return usageError("--keep is failed or all, not %q", b.keep)
+	}
+	if !b.shell {
+		return nil
+	}
+	for _, f := range []*os.File{os.Stdin, os.Stdout} {
+		if !term.IsTerminal(int(f.Fd())) {
+			return usageError("--shell needs a terminal, and %s is none; --keep keeps the root for a later --shell", f.Name())
+		}
+	}
+	opt.Shell = say
+	return nil
+}
+
+// tellKept says where build roots are.
+func tellKept(w io.Writer, r *report.Run) {
+	for _, j := range r.Jobs {
+		if j.Kept != "" {
+			fmt.Fprintf(w, "kept: the build root of %s in %s\n", j.ID, j.Kept)
+		}
 	}
 }

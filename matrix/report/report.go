@@ -70,7 +70,8 @@ type Job struct {
 	Result   Outcome   `json:"result"`
 	Reason   string    `json:"reason,omitempty"`
 	Seconds  float64   `json:"seconds"`
-	Log      string    `json:"log,omitempty"` // relative to the report's folder
+	Log      string    `json:"log,omitempty"`  // relative to the report's folder
+	Kept     string    `json:"kept,omitempty"` // where its build root is kept
 	Packages []Package `json:"packages,omitempty"`
 }
 
