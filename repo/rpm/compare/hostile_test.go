@@ -1,0 +1,130 @@
+package compare_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ohpc-build/ohpc-build/repo/rpm/compare"
+	"github.com/ohpc-build/ohpc-build/repo/rpm/rpmtest"
+)
+
+// entry is one member of a cpio archive of the format newc.
+func entry(name, content string) string {
+	pad := func(s string) string { return s + strings.Repeat("\x00", -len(s)&3) }
+	head := fmt.Sprintf("070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x",
+		1, 0o100644, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name)+1, 0)
+	return pad(head+name+"\x00") + pad(content)
+}
+
+func zip(t testing.TB, s string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err := w.Write([]byte(s))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	return b.Bytes()
+}
+
+// oneFile is a package with one file and a payload of whatever kind.
+func oneFile(payload []byte, more ...rpmtest.Entry) []byte {
+	c := rpmtest.Simple("a", "1", "1", "noarch",
+		rpmtest.Texts(1117, "one"), rpmtest.Texts(1118, "/opt/"), rpmtest.Int32s(1116, 0), rpmtest.Int32s(1028, 4),
+		rpmtest.Int16s(1030, 0o100644), rpmtest.Texts(1035, strings.Repeat("0", 64)), rpmtest.Texts(1036, ""))
+	c.Payload = payload
+	return c.With(more...).Bytes()
+}
+
+func write(t testing.TB, name string, b []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, b, 0o644))
+	return path
+}
+
+// TestContentThatTheHeaderHides gives packages whose lists of files are equal.
+func TestContentThatTheHeaderHides(t *testing.T) {
+	end := entry("TRAILER!!!", "")
+	a := write(t, "a.rpm", oneFile(zip(t, entry("./opt/one", "abcd")+end)))
+	b := write(t, "b.rpm", oneFile(zip(t, entry("./opt/one", "abcx")+end)))
+	r, err := compare.Files(t.Context(), a, b, t.TempDir())
+	require.NoError(t, err)
+	require.Len(t, r.Differences, 1)
+	require.Equal(t, "/opt/one", r.Differences[0].File)
+	require.Contains(t, r.Differences[0].Part, "content")
+}
+
+func TestPayloadsThatDoNotHoldTogether(t *testing.T) {
+	good := write(t, "a.rpm", oneFile(zip(t, entry("./opt/one", "abcd")+entry("TRAILER!!!", ""))))
+	dictionary := []byte("\xfd7zXZ\x00\x00\x04\xe6\xd6\xb4\x46\x02\x00\x21\x01\x28\x00\x00\x00\x00\x00\x00\x00")
+	for name, tc := range map[string]struct {
+		payload []byte
+		more    []rpmtest.Entry
+		want    string
+	}{
+		"no archive":        {zip(t, "something else that is long enough"), nil, "an entry of an unknown kind"},
+		"not compressed":    {[]byte("plain"), nil, "unpacking a-1-1.noarch.rpm"},
+		"no end":            {zip(t, entry("./opt/one", "abcd")), nil, "ends early"},
+		"another file":      {zip(t, entry("../../etc/passwd", "abcd")), nil, "which its header does not list"},
+		"twice":             {zip(t, entry("./opt/one", "abcd")+entry("./opt/one", "abcd")), nil, "twice"},
+		"more than told":    {zip(t, entry("./opt/one", strings.Repeat("x", 5000))), nil, "its header 4"},
+		"a number":          {zip(t, "070701"+strings.Repeat("zz", 52)), nil, "is no number"},
+		"a huge name":       {zip(t, "070701"+strings.Repeat("f", 104)), nil, "a name of"},
+		"a huge dictionary": {dictionary, []rpmtest.Entry{rpmtest.Text(1125, "xz")}, "dictionary is larger than 256 MiB"},
+		"unknown":           {[]byte("x"), []rpmtest.Entry{rpmtest.Text(1125, "arj")}, `compressed by "arj"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := compare.Files(t.Context(), good, write(t, "b.rpm", oneFile(tc.payload, tc.more...)), t.TempDir())
+			require.ErrorContains(t, err, tc.want)
+		})
+	}
+}
+
+// FuzzContents compares two files of all kinds that are looked into.
+func FuzzContents(f *testing.F) {
+	elf := make([]byte, 128)
+	copy(elf, "\x7fELF\x02\x01")
+	binary.LittleEndian.PutUint64(elf[0x28:], 64)
+	binary.LittleEndian.PutUint16(elf[0x3a:], 64)
+	binary.LittleEndian.PutUint16(elf[0x3c:], 1)
+	f.Add(elf, append(bytes.Clone(elf), 1))
+	f.Add([]byte("a\nb\nc\n"), []byte("a\nc\nd\n"))
+	member := fmt.Sprintf("!<arch>\n%-16s%-12d%-6d%-6d%-8o%-10d`\n", "a/", 0, 0, 0, 0o644, 4)
+	f.Add([]byte(member+"abcd"), []byte(member+"abcx"))
+	f.Add([]byte("\x00binary"), []byte("\x00other"))
+	end := entry("TRAILER!!!", "")
+	f.Fuzz(func(t *testing.T, x, y []byte) {
+		pack := func(content []byte, digest string) string {
+			return write(t, "x.rpm", oneFile(zip(t, entry("./opt/one", string(content))+end),
+				rpmtest.Int32s(1028, uint32(len(content))), rpmtest.Texts(1035, strings.Repeat(digest, 64))))
+		}
+		a, b := pack(x, "0"), pack(y, "1")
+		r, err := compare.Files(t.Context(), a, b, t.TempDir())
+		require.NoError(t, err)
+		require.False(t, r.Same())
+		for _, d := range r.Differences {
+			require.Less(t, len(d.String()), 30000)
+		}
+	})
+}
+
+// FuzzPayload reads archives of whoever made them.
+func FuzzPayload(f *testing.F) {
+	f.Add([]byte(entry("./opt/one", "abcd") + entry("TRAILER!!!", "")))
+	f.Add([]byte("07070X00000000\x00\x00abcd" + entry("TRAILER!!!", "")))
+	f.Add([]byte(entry("./opt/one", "abcd")[:50]))
+	f.Fuzz(func(t *testing.T, archive []byte) {
+		a := write(t, "a.rpm", oneFile(zip(t, entry("./opt/one", "abcd")+entry("TRAILER!!!", ""))))
+		b := write(t, "b.rpm", oneFile(zip(t, string(archive)), rpmtest.Texts(1035, strings.Repeat("1", 64))))
+		r, err := compare.Files(t.Context(), a, b, t.TempDir())
+		require.True(t, err != nil || !r.Same())
+	})
+}
