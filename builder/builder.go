@@ -66,9 +66,14 @@ func New(st *store.Store, sb Sandbox, roots Roots, options ...Option) *Builder {
 // may follow it. The error is a *BuildError or *TimeLimitError when the package
 // is at fault, and something else when the machine is.
 func (b *Builder) Build(ctx context.Context, job Job, log io.Writer) (*Result, error) {
+	return b.build(ctx, job, Conditions{}, log)
+}
+
+func (b *Builder) build(ctx context.Context, job Job, c Conditions, log io.Writer) (*Result, error) {
 	if err := job.check(); err != nil {
 		return nil, err
 	}
+	c = c.complete(job)
 	begin := time.Now()
 	layers, err := b.roots.Layers(ctx, job.Image, job.Dependencies)
 	if err != nil {
@@ -79,7 +84,13 @@ func (b *Builder) Build(ctx context.Context, job Job, log io.Writer) (*Result, e
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	if err := b.layOut(job, dir); err != nil {
+	place, remove, err := c.top(dir)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", job.ID, err)
+	}
+	defer remove()
+	top := filepath.Join(place, "top")
+	if err := b.layOut(job, top, c.UID); err != nil {
 		return nil, fmt.Errorf("%s: laying out the build: %w", job.ID, err)
 	}
 	logFile, err := os.Create(filepath.Join(dir, "log"))
@@ -91,8 +102,8 @@ func (b *Builder) Build(ctx context.Context, job Job, log io.Writer) (*Result, e
 	defer end(nil)
 	out := newLog(io.MultiWriter(logFile, log), maxLog, end)
 	var used sandbox.Usage
-	env := environment(job)
-	mounts := []sandbox.Mount{{Source: filepath.Join(dir, "top"), Destination: topdir}}
+	env := c.environment()
+	mounts := []sandbox.Mount{{Source: top, Destination: topdir}}
 	if job.Native != nil {
 		env = append(env, job.Native.Env...)
 		mounts = append(mounts, job.Native.Mounts...)
@@ -105,13 +116,13 @@ func (b *Builder) Build(ctx context.Context, job Job, log io.Writer) (*Result, e
 		Name:     strings.ReplaceAll(job.ID, "/", "-"),
 		Layers:   layers,
 		Upper:    upper,
-		Args:     rpmbuildArgs(job),
+		Args:     rpmbuildArgs(job, c.Jobs),
 		Env:      env,
 		Cwd:      topdir,
-		UID:      buildUser,
-		GID:      buildUser,
+		UID:      c.UID,
+		GID:      c.UID,
 		Mounts:   mounts,
-		HostName: "build",
+		HostName: c.HostName,
 		Timeout:  job.Limits.Time,
 		Limits:   sandbox.Limits{Memory: job.Limits.Memory, Pids: job.Limits.Pids, CPUs: float64(job.Limits.Cores), Disk: cmp.Or(job.Limits.Disk, defaultDisk)},
 		Used:     &used,
@@ -126,7 +137,7 @@ func (b *Builder) Build(ctx context.Context, job Job, log io.Writer) (*Result, e
 		return nil, err
 	}
 	result := &Result{PeakMemory: used.Memory, CPUSeconds: used.CPU.Round(time.Millisecond).Seconds()}
-	if result.Packages, err = b.collect(ctx, filepath.Join(dir, "top")); err != nil {
+	if result.Packages, err = b.collect(ctx, top); err != nil {
 		return nil, fmt.Errorf("%s: %w", job.ID, err)
 	}
 	if result.Log, _, err = b.store.PutFile(ctx, logFile.Name()); err != nil {
@@ -166,9 +177,8 @@ func (b *Builder) explain(ctx context.Context, job Job, err error, out *boundedL
 	return fmt.Errorf("%s: %w", job.ID, err)
 }
 
-// layOut makes dir/top what rpmbuild calls _topdir, owned by the build's user.
-func (b *Builder) layOut(job Job, dir string) error {
-	top := filepath.Join(dir, "top")
+// layOut makes top what rpmbuild calls _topdir, owned by the build's user.
+func (b *Builder) layOut(job Job, top string, uid uint32) error {
 	for _, sub := range []string{"", "SPECS", "SOURCES", "BUILD", "BUILDROOT", "RPMS", "SRPMS", "tmp"} {
 		if err := os.Mkdir(filepath.Join(top, sub), 0o755); err != nil {
 			return err
@@ -188,15 +198,20 @@ func (b *Builder) layOut(job Job, dir string) error {
 		if err != nil {
 			return err
 		}
-		return os.Lchown(path, buildUser, buildUser)
+		return os.Lchown(path, int(uid), int(uid))
 	})
 }
+
+// rpmbuild writes the source package and then the others. When one run writes them
+// all, rpm ties the others to the source package by its digest (rpm: SOURCEPKGID),
+// and a comment in a spec would make other packages of the same programs.
+const rpmbuild = `rpmbuild -bs "$@" && exec rpmbuild -bb "$@"`
 
 // rpmbuildArgs is the command line. The first group of macros is what makes two
 // builds of one job equal: rpm takes the time from the changelog, and neither
 // the host's name nor the clock reach the package (decision 6).
-func rpmbuildArgs(job Job) []string {
-	args := []string{"rpmbuild", "-ba"}
+func rpmbuildArgs(job Job, jobs int) []string {
+	args := []string{"/bin/sh", "-c", rpmbuild, "rpmbuild"}
 	for _, d := range append([]Define{
 		{"_topdir", topdir},
 		{"_tmppath", topdir + "/tmp"},
@@ -204,23 +219,9 @@ func rpmbuildArgs(job Job) []string {
 		{"source_date_epoch_from_changelog", "1"},
 		{"use_source_date_epoch_as_buildtime", "1"},
 		{"clamp_mtime_to_source_date_epoch", "1"},
-		{"_smp_build_ncpus", strconv.Itoa(max(job.Limits.Cores, 1))},
+		{"_smp_build_ncpus", strconv.Itoa(jobs)},
 	}, job.Defines...) {
 		args = append(args, "--define", d.Name+" "+d.Value)
 	}
 	return append(args, "SPECS/"+job.Spec.Name)
-}
-
-func environment(job Job) []string {
-	return []string{
-		"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
-		"HOME=" + topdir,
-		"USER=builder",
-		"LOGNAME=builder",
-		"SHELL=/bin/sh",
-		"LC_ALL=C.UTF-8",
-		"TZ=UTC",
-		"TMPDIR=" + topdir + "/tmp",
-		"RPM_BUILD_NCPUS=" + strconv.Itoa(max(job.Limits.Cores, 1)),
-	}
 }

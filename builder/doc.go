@@ -1,5 +1,5 @@
 // Package builder turns one job into packages: it assembles the build root, lays
-// out the sources, runs exactly one rpmbuild as an unprivileged user without a
+// out the sources, runs rpmbuild as an unprivileged user without a
 // network, and keeps what came out in the store.
 //
 // A [Job] holds everything that its build needs as plain data with digests, so

@@ -14,9 +14,9 @@ import (
 
 // Format is part of every job's key. It grows when the builder changes the way
 // it builds, so that what older versions made is not taken for its own.
-const Format = "1"
+const Format = "2"
 
-// Job is recipe × variant × cell: exactly one rpmbuild run.
+// Job is recipe × variant × cell: one build of one spec.
 type Job struct {
 	ID           string              `json:"id"`
 	Arch         string              `json:"arch"`
