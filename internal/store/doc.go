@@ -8,6 +8,9 @@
 // carry a digest of their own content, and a mismatch is an error that names
 // the file (decision 5 of the design).
 //
+// An entry that is used is marked, at most once a day, so that a sweep can tell what
+// nobody needs; it leaves alone what a running program may rely on.
+//
 // Writes go to a temporary file first and appear by rename, so that a crash
 // leaves either the whole entry or none. Many processes may use one store.
 package store

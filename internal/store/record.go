@@ -54,19 +54,28 @@ func (s *Store) PutRecord(kind, name string, v any) error {
 // the record anew.
 func (s *Store) Record(kind, name string, v any) error {
 	path := s.recordPath(kind, name)
-	fi, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	// A mark that cannot be made is told by reading.
+	if err := s.use(path); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("record %s/%s: %w", kind, name, ErrNotFound)
 	}
+	return s.readRecord(path, kind+"/"+name, v)
+}
+
+// readRecord reads the record at path, which errors call by its kind and name.
+func (s *Store) readRecord(path, name string, v any) error {
+	fi, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("record %s: %w", name, ErrNotFound)
+	}
 	if err != nil {
-		return fmt.Errorf("reading record %s/%s: %w", kind, name, err)
+		return fmt.Errorf("reading record %s: %w", name, err)
 	}
 	if fi.Size() > maxRecord {
-		return fmt.Errorf("reading record %s/%s: %s is larger than %d bytes", kind, name, path, maxRecord)
+		return fmt.Errorf("reading record %s: %s is larger than %d bytes", name, path, maxRecord)
 	}
 	doc, err := os.ReadFile(path)
 	if err != nil {
-		return fmt.Errorf("reading record %s/%s: %w", kind, name, err)
+		return fmt.Errorf("reading record %s: %w", name, err)
 	}
 	var e envelope
 	if err := json.Unmarshal(doc, &e); err != nil {
@@ -76,7 +85,7 @@ func (s *Store) Record(kind, name string, v any) error {
 		return &CorruptError{Path: path, Want: e.SHA256, Got: got}
 	}
 	if err := json.Unmarshal(e.Value, v); err != nil {
-		return fmt.Errorf("reading record %s/%s from %s: %w", kind, name, path, err)
+		return fmt.Errorf("reading record %s from %s: %w", name, path, err)
 	}
 	return nil
 }

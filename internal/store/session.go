@@ -23,14 +23,11 @@ func newSession(dir string) (*session, error) {
 	sessions := filepath.Join(dir, "sessions")
 	// While the gate is locked no session begins: one that is not locked yet would
 	// be taken for a dead one.
-	gate, err := os.Open(sessions)
+	gate, err := lockGate(sessions)
 	if err != nil {
 		return nil, err
 	}
 	defer gate.Close()
-	if err := unix.Flock(int(gate.Fd()), unix.LOCK_EX); err != nil {
-		return nil, err
-	}
 	alive, err := removeDead(sessions)
 	if err != nil {
 		return nil, err
@@ -47,6 +44,24 @@ func newSession(dir string) (*session, error) {
 		return nil, err
 	}
 	return &session{name: filepath.Base(f.Name()), lock: f}, nil
+}
+
+// lockGate waits until no other process begins a session, or sweeps the store alone.
+func lockGate(sessions string) (*os.File, error) {
+	gate, err := os.Open(sessions)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err := unix.Flock(int(gate.Fd()), unix.LOCK_EX)
+		if err == nil {
+			return gate, nil
+		}
+		if !errors.Is(err, unix.EINTR) {
+			gate.Close()
+			return nil, &fs.PathError{Op: "flock", Path: sessions, Err: err}
+		}
+	}
 }
 
 // removeDead returns the sessions that somebody still holds.

@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Digest names an object: "sha256:" and 64 lower-case hexadecimal digits.
@@ -129,8 +131,9 @@ func (s *Store) objectPath(d Digest) string {
 
 // Has says whether an object of that name is there. It does not read it.
 func (s *Store) Has(d Digest) bool {
-	fi, err := os.Lstat(s.objectPath(d))
-	return err == nil && fi.Mode().IsRegular()
+	path := s.objectPath(d)
+	fi, err := os.Lstat(path)
+	return err == nil && fi.Mode().IsRegular() && s.use(path) == nil
 }
 
 // Put reads r to its end and keeps the bytes. It returns their digest and
@@ -205,6 +208,11 @@ func (s *Store) commit(tmp *os.File, path string) error {
 	if err := tmp.Sync(); err != nil {
 		return fmt.Errorf("writing to the store: %w", err)
 	}
+	unlock, err := s.lockEntries(unix.LOCK_SH)
+	if err != nil {
+		return fmt.Errorf("writing to the store: %w", err)
+	}
+	defer unlock()
 	if err := os.Rename(tmp.Name(), path); err != nil {
 		return fmt.Errorf("writing to the store: %w", err)
 	}
@@ -223,7 +231,12 @@ func (s *Store) Open(d Digest) (io.ReadCloser, error) {
 }
 
 func (s *Store) open(d Digest) (*os.File, error) {
-	f, err := os.Open(s.objectPath(d))
+	path := s.objectPath(d)
+	err := s.use(path)
+	var f *os.File
+	if err == nil {
+		f, err = os.Open(path)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("object %s: %w", d, ErrNotFound)
 	}
