@@ -1,13 +1,11 @@
 package buildroot
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,7 +21,10 @@ import (
 const (
 	// format is part of every root's name. It grows when the way in which a
 	// root is made changes what is in it.
-	format = "1"
+	format = "2"
+
+	// recordKind is where the store has what a root is made of.
+	recordKind = "buildroot"
 
 	installTimeout = 15 * time.Minute
 )
@@ -59,6 +60,12 @@ func New(st *store.Store, sb Sandbox, dir string) *Assembler {
 	return &Assembler{store: st, sandbox: sb, dir: dir}
 }
 
+// root is what was added to an image.
+type root struct {
+	Packages []Package `json:"packages"` // by file name
+	Layers   []string  `json:"layers"`   // names of folders, the uppermost first
+}
+
 // Layers returns the layers, uppermost first, of a root that holds the image and
 // the packages. A root that was made before is not made again.
 func (a *Assembler) Layers(ctx context.Context, image Image, packages []Package) ([]string, error) {
@@ -66,96 +73,78 @@ func (a *Assembler) Layers(ctx context.Context, image Image, packages []Package)
 		return image.Layers, nil
 	}
 	packages = slices.Clone(packages)
-	slices.SortFunc(packages, func(x, y Package) int { return strings.Compare(x.File, y.File) })
-	layer := filepath.Join(a.dir, name(image, packages))
-	_, err, _ := a.flight.Do(layer, func() (any, error) {
-		if fi, err := os.Stat(layer); err == nil && fi.IsDir() {
-			return nil, nil
+	slices.SortFunc(packages, comparePackages)
+	name := rootName(image, packages)
+	made, err, _ := a.flight.Do(name, func() (any, error) {
+		if made := a.kept(name); made != nil {
+			return made, nil
 		}
-		return nil, a.make(ctx, image, packages, layer)
+		return a.make(ctx, image, packages, name)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return append([]string{layer}, image.Layers...), nil
+	return a.stack(made.(*root), image), nil
 }
 
-// name is a digest of all that decides what a layer holds.
-func name(image Image, packages []Package) string {
+// kept returns a root that was made before and is whole, or nil. From here on no
+// cleaning up takes it away.
+func (a *Assembler) kept(name string) *root {
+	var r root
+	if err := a.store.Record(recordKind, name, &r); err != nil {
+		return nil // there is none, or it is damaged: it is made anew
+	}
+	if len(r.Layers) == 0 || !a.there(r.Layers) {
+		return nil
+	}
+	return &r
+}
+
+func (a *Assembler) there(layers []string) bool {
+	for _, layer := range layers {
+		if fi, err := os.Lstat(filepath.Join(a.dir, layer)); err != nil || !fi.IsDir() {
+			return false
+		}
+	}
+	return true
+}
+
+// stack is a root's layers above those of its image.
+func (a *Assembler) stack(r *root, image Image) []string {
+	layers := make([]string, 0, len(r.Layers)+len(image.Layers))
+	for _, name := range r.Layers {
+		layers = append(layers, filepath.Join(a.dir, name))
+	}
+	return append(layers, image.Layers...)
+}
+
+// rootName begins with the image's digest, so that the roots of an image are found
+// by the names of their layers. The rest is a digest of all that decides what is in
+// the root.
+func rootName(image Image, packages []Package) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n%s\n", format, image.Digest)
 	for _, p := range packages {
 		fmt.Fprintf(h, "%s %s\n", p.Digest, p.File)
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	return imagePrefix(image) + hex.EncodeToString(h.Sum(nil))[:32]
 }
 
-func (a *Assembler) make(ctx context.Context, image Image, packages []Package, layer string) error {
-	if err := os.MkdirAll(a.dir, 0o755); err != nil {
-		return fmt.Errorf("making a build root: %w", err)
-	}
-	work, err := a.store.Temp("buildroot-")
-	if err != nil {
-		return fmt.Errorf("making a build root: %w", err)
-	}
-	defer os.RemoveAll(work)
-	files := filepath.Join(work, "packages")
-	upper := filepath.Join(work, "upper")
-	for _, dir := range []string{files, upper} {
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			return fmt.Errorf("making a build root: %w", err)
-		}
-	}
-	// The signature of a package is made after it was built and proves where it
-	// comes from to others; here the digest does, which was just verified.
-	args := []string{"rpm", "--upgrade", "--nosignature", "--oldpackage", "--replacepkgs"}
-	for _, p := range packages {
-		if filepath.Base(p.File) != p.File {
-			return fmt.Errorf("making a build root: %q is not a file name", p.File)
-		}
-		if err := a.store.Link(p.Digest, filepath.Join(files, p.File)); err != nil {
-			return fmt.Errorf("making a build root: %s: %w", p.File, err)
-		}
-		args = append(args, "/packages/"+p.File)
-	}
-	var out bytes.Buffer
-	err = a.sandbox.Run(ctx, sandbox.Spec{
-		Name:       "buildroot",
-		Layers:     image.Layers,
-		Upper:      upper,
-		Args:       args,
-		Mounts:     []sandbox.Mount{{Source: files, Destination: "/packages", ReadOnly: true}},
-		Privileges: sandbox.PackageManager,
-		Timeout:    installTimeout,
-		Stdout:     &out,
-		Stderr:     &out,
-	})
-	if err != nil {
-		return &InstallError{Packages: packages, Output: out.String(), Err: err}
-	}
-	// The mount point is the sandbox's doing, not the packages'.
-	if err := os.Remove(filepath.Join(upper, "packages")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("making a build root: %w", err)
-	}
-	if err := os.Rename(upper, layer); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("making a build root: %w", err)
-	}
-	return nil
+func imagePrefix(image Image) string {
+	return store.Of([]byte(image.Digest)).Hex()[:32] + "-"
 }
 
-// InstallError says that rpm did not install a set of packages.
-type InstallError struct {
-	Packages []Package
-	Output   string // what rpm printed
-	Err      error
+// layerName tells layers apart that make the same root on top of different ones.
+// Mount options are short, hence so is the name.
+func layerName(name string, below []string) string {
+	h := sha256.New()
+	_, _ = io.WriteString(h, strings.Join(below, "\n"))
+	return name + "-" + hex.EncodeToString(h.Sum(nil))[:16]
 }
 
-func (e *InstallError) Error() string {
-	names := make([]string, len(e.Packages))
-	for i, p := range e.Packages {
-		names[i] = p.File
+func comparePackages(x, y Package) int {
+	if c := strings.Compare(x.File, y.File); c != 0 {
+		return c
 	}
-	return fmt.Sprintf("installing %s into a build root: %v\n%s", strings.Join(names, ", "), e.Err, strings.TrimSpace(e.Output))
+	return strings.Compare(string(x.Digest), string(y.Digest))
 }
-
-func (e *InstallError) Unwrap() error { return e.Err }
