@@ -2,15 +2,17 @@ package matrix
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/ohpc-build/ohpc-build/builder/emulate"
+	"github.com/ohpc-build/ohpc-build/builder/rootless"
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 )
 
@@ -18,6 +20,10 @@ import (
 // an image and its unpacked layers, sources, build roots and a build for each of
 // two architectures.
 const minimumFree = 6 << 30
+
+// overflowUser is who owns files of users without a number in a user namespace
+// (linux: /proc/sys/kernel/overflowuid).
+const overflowUser = 65534
 
 // CheckHost says what the host lacks for this run, all of it at once. The error
 // is a *HostError.
@@ -28,9 +34,8 @@ func (m *Matrix) CheckHost(ctx context.Context) error {
 			problems = append(problems, err)
 		}
 	}
-	if os.Geteuid() != 0 {
-		add(errors.New("ohpc-build must be root to assemble root file systems; run: sudo ohpc-build matrix"))
-	}
+	add(rootless.Check()) // a process that could become root of a namespace has
+	add(checkOwner(m.opt.State))
 	if _, err := sandbox.New(m.opt.Runtime, filepath.Join(m.opt.State, "run")); err != nil {
 		add(err)
 	}
@@ -52,6 +57,32 @@ func (m *Matrix) CheckHost(ctx context.Context) error {
 		return &HostError{Problems: problems}
 	}
 	return nil
+}
+
+// checkOwner refuses a state folder of another user's: what root leaves in a
+// user's is not the user's to remove, and what a user may write root must not
+// build from.
+func checkOwner(dir string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		return fmt.Errorf("the state folder %s: %w", dir, err)
+	}
+	if me := os.Geteuid(); int(st.Uid) != me {
+		return fmt.Errorf("the state folder %s belongs to another user (%s): every user has a state folder of their own; name one with --state", dir, ownerName(st.Uid))
+	}
+	return nil
+}
+
+// ownerName names a user. Whoever has no number in this user namespace is called
+// by the number that stands for all of them (linux: user_namespaces(7)).
+func ownerName(uid uint32) string {
+	if rootless.Inside() && uid == overflowUser {
+		return "of no number in this user namespace"
+	}
+	if u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10)); err == nil {
+		return u.Username
+	}
+	return fmt.Sprintf("number %d", uid)
 }
 
 func checkSpace(dir string, want uint64) error {

@@ -31,12 +31,13 @@ var packageManager = []string{
 	"CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT",
 }
 
-// writeConfig writes the bundle's config.json.
-func writeConfig(bundle, rootfs, cgroup string, s Spec) error {
+// writeConfig writes the bundle's config.json, changed to what this host can do.
+func writeConfig(bundle, rootfs, cgroup string, s Spec, adapt func(*specs.Spec)) error {
 	config, err := ociSpec(rootfs, cgroup, s)
 	if err != nil {
 		return err
 	}
+	adapt(config)
 	doc, err := json.Marshal(config)
 	if err != nil {
 		return fmt.Errorf("writing the bundle: %w", err)

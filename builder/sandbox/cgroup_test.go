@@ -15,9 +15,10 @@ import (
 
 func TestFindCgroups(t *testing.T) {
 	mountinfo := func(lines string) string {
-		path := filepath.Join(t.TempDir(), "mountinfo")
-		require.NoError(t, os.WriteFile(path, []byte(lines), 0o644))
-		return path
+		proc := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(proc, "mountinfo"), []byte(lines), 0o644))
+		require.NoError(t, os.WriteFile(filepath.Join(proc, "cgroup"), []byte("1:pids:/else\n0::/user/session/ohpc-build-main\n"), 0o644))
+		return proc
 	}
 	line := func(mount, kind, options string) string {
 		return fmt.Sprintf("30 23 0:26 / %s rw,nosuid shared:9 - %s none %s\n", mount, kind, options)
@@ -27,10 +28,10 @@ func TestFindCgroups(t *testing.T) {
 		line(v1+"/memory", "cgroup", "rw,memory") + line(v1+"/pids", "cgroup", "rw,pids") + line(v1+"/cpu", "cgroup", "rw,cpu,cpuacct") +
 			line(v1+"/systemd", "cgroup", "rw,name=systemd") + line("/none", "tmpfs", "rw"),
 	))
-	require.Equal(t, cgroups{usable: true, memory: true, pids: true, cpu: true}, all)
+	require.Equal(t, cgroups{usable: true, memory: true, pids: true, cpu: true, parent: "/ohpc-build"}, all)
 	require.DirExists(t, filepath.Join(v1, "systemd", parentGroup))
 
-	require.Equal(t, cgroups{usable: true, pids: true}, findCgroups(mountinfo(line(v1+"/pids", "cgroup", "rw,pids"))))
+	require.Equal(t, cgroups{usable: true, pids: true, parent: "/ohpc-build"}, findCgroups(mountinfo(line(v1+"/pids", "cgroup", "rw,pids"))))
 	require.Equal(t, cgroups{}, findCgroups(mountinfo(line(v1+"/pids", "cgroup", "rw,pids")+line("/proc/none", "cgroup", "ro,memory"))))
 	require.Equal(t, cgroups{}, findCgroups("/nowhere"))
 
@@ -38,10 +39,25 @@ func TestFindCgroups(t *testing.T) {
 	require.NoError(t, os.MkdirAll(filepath.Join(v2, parentGroup), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(v2, parentGroup, "cgroup.controllers"), []byte("memory pids\n"), 0o644))
 	some := findCgroups(mountinfo(line(v2, "cgroup2", "rw,nsdelegate")))
-	require.Equal(t, cgroups{usable: true, memory: true, pids: true}, some)
+	require.Equal(t, cgroups{usable: true, memory: true, pids: true, parent: "/ohpc-build"}, some)
 	require.Equal(t, Limits{Memory: 1, Pids: 2}, some.enforced(Limits{Memory: 1, Pids: 2, CPUs: 3}))
 	require.Equal(t, []string{"cores"}, (&Runtime{cgroups: some}).NotEnforced())
 	require.Empty(t, cgroups{}.path("id"))
+
+	// A file in the way stands for a folder that is root's.
+	root := filepath.Join(t.TempDir(), "cgroup")
+	own := filepath.Join(root, "user/session")
+	for _, dir := range []string{own, filepath.Join(own, "ohpc-build"), filepath.Join(own, leafGroup)} {
+		require.NoError(t, os.MkdirAll(dir, 0o755))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(root, parentGroup), nil, 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(own, parentGroup, "cgroup.controllers"), []byte("cpu memory pids\n"), 0o644))
+	given := findCgroups(mountinfo(line(root, "cgroup2", "rw,nsdelegate")))
+	require.Equal(t, cgroups{usable: true, memory: true, pids: true, cpu: true, parent: "/user/session/ohpc-build"}, given)
+	require.Equal(t, "/user/session/ohpc-build/id", given.path("id"))
+	moved, err := os.ReadFile(filepath.Join(own, leafGroup, "cgroup.procs"))
+	require.NoError(t, err)
+	require.Equal(t, "0", string(moved), "this process left the group that hands down controllers")
 }
 
 // TestWithoutCgroups runs itself once more where they are read-only, as they are

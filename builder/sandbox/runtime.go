@@ -14,7 +14,10 @@ import (
 	"syscall"
 	"time"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/ohpc-build/ohpc-build/builder/rootless"
 )
 
 const (
@@ -40,6 +43,7 @@ type Runtime struct {
 	binary  string
 	dir     string
 	cgroups cgroups
+	mapped  bool // the program is root of a user namespace, not of the host
 }
 
 // New finds the OCI runtime (a name or a path) and uses dir for what belongs to
@@ -58,7 +62,7 @@ func New(binary, dir string) (*Runtime, error) {
 	if err := os.MkdirAll(filepath.Join(abs, "containers"), 0o700); err != nil {
 		return nil, fmt.Errorf("using %s for containers: %w", dir, err)
 	}
-	return &Runtime{binary: binary, dir: abs, cgroups: findCgroups("/proc/self/mountinfo")}, nil
+	return &Runtime{binary: binary, dir: abs, cgroups: findCgroups("/proc/self"), mapped: rootless.Inside()}, nil
 }
 
 // Run runs a command and waits for its end. The error is nil when the command
@@ -151,12 +155,16 @@ func (r *Runtime) prepare(s Spec) (_ *container, err error) {
 	if err := os.MkdirAll(c.work, 0o700); err != nil {
 		return nil, err
 	}
-	if c.options, err = overlayOptions(s.Layers, upper, c.work); err != nil {
+	if c.options, err = overlayOptions(s.Layers, upper, c.work, r.mapped); err != nil {
 		return nil, err
 	}
 	s.rlimits = r.cgroups.rlimits(s.Limits)
 	s.Limits = r.cgroups.enforced(s.Limits)
-	return c, writeConfig(dir, filepath.Join(dir, "rootfs"), r.cgroups.path(c.id), s)
+	adapt := func(*specs.Spec) {}
+	if r.mapped {
+		adapt = inUserNamespace
+	}
+	return c, writeConfig(dir, filepath.Join(dir, "rootfs"), r.cgroups.path(c.id), s, adapt)
 }
 
 // create makes and locks a folder. Clean of another process waits meanwhile: it
@@ -181,7 +189,7 @@ func (r *Runtime) create() (*container, error) {
 }
 
 // overlayOptions refuses folders whose names mean something in a mount option.
-func overlayOptions(layers []string, upper, work string) (string, error) {
+func overlayOptions(layers []string, upper, work string, mapped bool) (string, error) {
 	if len(layers) == 0 {
 		return "", errors.New("a root needs at least one layer")
 	}
@@ -190,10 +198,15 @@ func overlayOptions(layers []string, upper, work string) (string, error) {
 			return "", fmt.Errorf("the folder %q cannot be a layer: its path must be absolute and without colon, comma and backslash", dir)
 		}
 	}
-	options := "lowerdir=" + strings.Join(layers, ":") + ",upperdir=" + upper + ",workdir=" + work +
-		// A layer must mean the same everywhere: nothing in it may be a note about
-		// the layers below, as some kernels write unless told otherwise.
-		",redirect_dir=off,metacopy=off"
+	// A layer must mean the same everywhere: nothing in it may be a note about the
+	// layers below, as some kernels write unless told otherwise.
+	notes := ",redirect_dir=off,metacopy=off"
+	if mapped {
+		// Only the host's root may write trusted attributes (linux: overlayfs.rst,
+		// "User xattr"), and these may not be followed at all then.
+		notes = ",userxattr,redirect_dir=nofollow,metacopy=off"
+	}
+	options := "lowerdir=" + strings.Join(layers, ":") + ",upperdir=" + upper + ",workdir=" + work + notes
 	if len(options) >= os.Getpagesize() {
 		return "", fmt.Errorf("%d layers are too many: their paths together are longer than a memory page", len(layers))
 	}
@@ -277,7 +290,7 @@ func (c *container) kill(pid int, ended <-chan struct{}) {
 	again := time.NewTicker(100 * time.Millisecond)
 	defer again.Stop()
 	for {
-		c.ask("kill", "--all", c.id, "KILL")
+		c.ask("kill", c.id, "KILL")
 		select {
 		case <-ended:
 			c.ask("delete", "--force", c.id)
@@ -330,7 +343,7 @@ func (r *Runtime) Clean() error {
 		if c.lock, err = lock(c.dir, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 			continue // its owner lives
 		}
-		c.ask("kill", "--all", c.id, "KILL")
+		c.ask("kill", c.id, "KILL")
 		c.ask("delete", "--force", c.id)
 		c.remove()
 	}

@@ -15,6 +15,9 @@ func newDoctor(f *flags) *cobra.Command {
 		Short: "Say what this host lacks, and how to get it",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := becomeRoot(); err != nil {
+				return err
+			}
 			opt, err := f.options(nil)
 			if err != nil {
 				return err

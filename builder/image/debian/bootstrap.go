@@ -39,8 +39,15 @@ const (
 
 	// enclose gives mmdebstrap processes and mounts of its own, so that the kernel
 	// ends all of them with it, however it ends. binfmt_misc comes back, as
-	// mmdebstrap looks there for the emulator.
-	enclose = `mount -t proc proc /proc && { mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc 2>/dev/null || :; } && exec "$@"`
+	// mmdebstrap looks there for the emulator. It is the one that was there: a user
+	// namespace would get one of its own, without emulators (linux 6.7). The first
+	// argument is an empty folder.
+	enclose = `binfmt=/proc/sys/fs/binfmt_misc
+mount --bind "$binfmt" "$1" 2>/dev/null
+mount -t proc proc /proc || exit
+mountpoint -q "$1" && mount --bind "$1" "$binfmt" && umount "$1"
+shift
+exec "$@"`
 )
 
 // Bootstrap says what a root file system is made of. It is all that the image
@@ -160,7 +167,7 @@ func (b Bootstrap) args(ctx context.Context, arch, debArch string) ([]string, er
 		components = []string{"main"}
 	}
 	args := []string{
-		"mmdebstrap", "--variant=essential", "--format=tar", "--architectures=" + debArch,
+		"mmdebstrap", "--mode=root", "--variant=essential", "--format=tar", "--architectures=" + debArch,
 		"--components=" + strings.Join(components, ","),
 		"--aptopt=APT::Install-Recommends \"false\"",
 		"--aptopt=Acquire::Retries \"3\"",
@@ -199,7 +206,11 @@ func run(ctx context.Context, tmp string, args []string, stdout, stderr io.Write
 	// The kernel sends Pdeathsig when the thread ends that started the child.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	wrapped := []string{"--fork", "--pid", "--mount", "--propagation=private", "--kill-child", "--", "sh", "-c", enclose, "enclose"}
+	aside := filepath.Join(tmp, "binfmt")
+	if err := os.Mkdir(aside, 0o755); err != nil {
+		return err
+	}
+	wrapped := []string{"--fork", "--pid", "--mount", "--propagation=private", "--kill-child", "--", "sh", "-c", enclose, "enclose", aside}
 	cmd := exec.CommandContext(ctx, "unshare", append(wrapped, args...)...)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.Env = append(

@@ -161,7 +161,7 @@ func attributes(hdr *tar.Header, path string) (opaque bool, err error) {
 			if hdr.PAXRecords == nil {
 				hdr.PAXRecords = map[string]string{}
 			}
-			hdr.PAXRecords["SCHILY.xattr."+name] = string(value[:n])
+			hdr.PAXRecords[paxAttribute+name] = string(value[:n])
 		}
 	}
 	return opaque, nil

@@ -11,11 +11,16 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
+	"path/filepath"
+	"strings"
 
 	"github.com/containerd/containerd/v2/pkg/archive"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sys/unix"
 
+	"github.com/ohpc-build/ohpc-build/builder/rootless"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 )
 
@@ -27,20 +32,38 @@ const (
 
 	// maxWindow bounds what decompression keeps in memory, in bytes.
 	maxWindow = 128 << 20
+
+	// paxAttribute begins the archive's records of extended attributes.
+	paxAttribute = "SCHILY.xattr."
 )
 
 // Unpack writes the files of a layer's archive to dir, as a lower layer for
 // overlayfs, and reads the archive to its end.
+//
+// Of the extended attributes only the users' own and file capabilities are kept:
+// others say something to this host's kernel, such as overlayfs's notes about the
+// layers below, and a user namespace may not set them.
 func Unpack(ctx context.Context, dir string, r io.Reader) error {
 	entries := 0
+	mapped := rootless.Inside()
 	_, err := archive.Apply(
 		ctx, dir, r,
-		archive.WithConvertWhiteout(archive.OverlayConvertWhiteout),
-		archive.WithFilter(func(*tar.Header) (bool, error) {
+		archive.WithConvertWhiteout(func(hdr *tar.Header, path string) (bool, error) {
+			if mapped && filepath.Base(path) == whiteoutOpaque {
+				// As the overlay is told by its option userxattr.
+				return false, unix.Setxattr(filepath.Dir(path), "user.overlay.opaque", []byte{'y'}, 0)
+			}
+			return archive.OverlayConvertWhiteout(hdr, path)
+		}),
+		archive.WithFilter(func(hdr *tar.Header) (bool, error) {
 			entries++
 			if entries > maxEntries {
 				return false, fmt.Errorf("more than %d files", maxEntries)
 			}
+			maps.DeleteFunc(hdr.PAXRecords, func(record, _ string) bool {
+				name, ok := strings.CutPrefix(record, paxAttribute)
+				return ok && !kept(name)
+			})
 			return true, nil
 		}),
 	)
@@ -50,6 +73,11 @@ func Unpack(ctx context.Context, dir string, r io.Reader) error {
 	// What comes after the archive's end counts in its digest.
 	_, err = io.Copy(io.Discard, r)
 	return err
+}
+
+// kept says whether an extended attribute of an archive's is set on its file.
+func kept(name string) bool {
+	return name == "security.capability" || strings.HasPrefix(name, "user.") && !strings.HasPrefix(name, "user.overlay.")
 }
 
 // Open returns the archive that a blob holds: plain, or compressed with gzip or
