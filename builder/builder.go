@@ -128,6 +128,7 @@ func (b *Builder) build(ctx context.Context, job Job, c Conditions, log io.Write
 		Used:     &used,
 		Stdout:   out,
 		Stderr:   out,
+		Opened:   watched(job),
 	}
 	if err := b.sandbox.Run(running, spec); err != nil {
 		err = b.explain(ctx, job, err, out)
@@ -139,6 +140,13 @@ func (b *Builder) build(ctx context.Context, job Job, c Conditions, log io.Write
 	result := &Result{PeakMemory: used.Memory, CPUSeconds: used.CPU.Round(time.Millisecond).Seconds()}
 	if result.Packages, err = b.collect(ctx, top); err != nil {
 		return nil, fmt.Errorf("%s: %w", job.ID, err)
+	}
+	if result.Hints, err = b.hints(ctx, job, layers, spec.Opened); err != nil {
+		// A hint is worth no failure; without the right to watch there is none.
+		fmt.Fprintf(out, "no hints about build requirements that were not needed: %v\n", err)
+	}
+	for _, hint := range result.Hints {
+		fmt.Fprintf(out, "hint: %s\n", hint)
 	}
 	if result.Log, _, err = b.store.PutFile(ctx, logFile.Name()); err != nil {
 		return nil, fmt.Errorf("%s: keeping the log: %w", job.ID, err)
@@ -219,6 +227,7 @@ func rpmbuildArgs(job Job, jobs int) []string {
 		{"source_date_epoch_from_changelog", "1"},
 		{"use_source_date_epoch_as_buildtime", "1"},
 		{"clamp_mtime_to_source_date_epoch", "1"},
+		{"_srcdefattr", "(-,root,root)"}, // otherwise who builds owns what is in the source package
 		{"_smp_build_ncpus", strconv.Itoa(jobs)},
 	}, job.Defines...) {
 		args = append(args, "--define", d.Name+" "+d.Value)

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/builder/buildroot"
+	"github.com/ohpc-build/ohpc-build/builder/hints"
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 )
 
 // Format is part of every job's key. It grows when the builder changes the way
 // it builds, so that what older versions made is not taken for its own.
-const Format = "2"
+const Format = "3"
 
 // Job is recipe × variant × cell: one build of one spec.
 type Job struct {
@@ -26,6 +27,12 @@ type Job struct {
 	Defines      []Define            `json:"defines"`
 	Dependencies []buildroot.Package `json:"dependencies"` // installed on top of the image
 	Limits       Limits              `json:"limits"`
+
+	// Requires are the spec's BuildRequires, and Names the names that RPM
+	// distributions have for packages of the image. They change nothing in what is
+	// built: hints are made of them.
+	Requires []hints.Requirement `json:"requires,omitempty"`
+	Names    map[string][]string `json:"names,omitempty"`
 
 	// Native is what does the work of an emulated build in place of the image's
 	// own programs; nil when nothing does.
@@ -79,6 +86,7 @@ func (j *Job) check() error {
 type Result struct {
 	Packages []buildroot.Package `json:"packages"` // binary and source, unsigned, by file name
 	Log      store.Digest        `json:"log"`
+	Hints    []string            `json:"hints,omitempty"` // what its author may want to know
 	Seconds  float64             `json:"seconds"`
 
 	// What rpmbuild and all that it started used: the most memory at one time, in

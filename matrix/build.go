@@ -119,11 +119,12 @@ func (m *Matrix) runJob(ctx context.Context, j *plan.Job) (report.Job, error) {
 		return failed(err)
 	}
 	if result != nil {
-		return report.Job{Result: report.Reused, Packages: packageRows(result)}, nil
+		return report.Job{Result: report.Reused, Packages: packageRows(result), Hints: result.Hints}, nil
 	}
 	if err := m.jobs.Fetch(ctx, j); err != nil {
 		return failed(err)
 	}
+	m.jobs.Explain(j, &job)
 	if err := m.failedBefore(job); err != nil {
 		row, err := failed(err)
 		m.tellKept(j, &row)
@@ -149,7 +150,7 @@ func (m *Matrix) runJob(ctx context.Context, j *plan.Job) (report.Job, error) {
 	if err != nil {
 		row, err = failed(err)
 	} else {
-		row.Packages = packageRows(result)
+		row.Packages, row.Hints = packageRows(result), result.Hints
 	}
 	m.tellKept(j, &row)
 	row.Seconds, row.Log = report.Seconds(time.Since(begin)), "logs/"+logName

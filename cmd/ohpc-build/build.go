@@ -55,12 +55,9 @@ What --keep keeps is in <state>/kept, one folder for each job with a README.`,
 				return err
 			}
 			r, err := m.Build(cmd.Context())
-			if cerr := f.conclude(cmd, r, err); cerr != nil {
-				tellKept(cmd.OutOrStdout(), r)
-				return cerr
-			}
-			tellKept(cmd.OutOrStdout(), r)
-			return nil
+			err = f.conclude(cmd, r, err)
+			tellMore(cmd.OutOrStdout(), r)
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&b.keep, "keep", "", "keep the build roots of `which` jobs in <state>/kept: failed (also when nothing is said) or all")
@@ -92,8 +89,13 @@ func (b *buildFlags) apply(opt *matrix.Options, say io.Writer) error {
 	return nil
 }
 
-// tellKept says where build roots are.
-func tellKept(w io.Writer, r *report.Run) {
+// tellMore says what recipes do without, and where build roots are.
+func tellMore(w io.Writer, r *report.Run) {
+	for _, j := range r.Jobs {
+		for _, hint := range j.Hints {
+			fmt.Fprintf(w, "hint: %s: %s\n", j.ID, hint)
+		}
+	}
 	for _, j := range r.Jobs {
 		if j.Kept != "" {
 			fmt.Fprintf(w, "kept: the build root of %s in %s\n", j.ID, j.Kept)

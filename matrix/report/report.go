@@ -70,8 +70,9 @@ type Job struct {
 	Result   Outcome   `json:"result"`
 	Reason   string    `json:"reason,omitempty"`
 	Seconds  float64   `json:"seconds"`
-	Log      string    `json:"log,omitempty"`  // relative to the report's folder
-	Kept     string    `json:"kept,omitempty"` // where its build root is kept
+	Log      string    `json:"log,omitempty"`   // relative to the report's folder
+	Kept     string    `json:"kept,omitempty"`  // where its build root is kept
+	Hints    []string  `json:"hints,omitempty"` // what the recipe's author may want to know
 	Packages []Package `json:"packages,omitempty"`
 }
 
