@@ -51,8 +51,7 @@ func (d *disk) free() (space, error) {
 	if err := unix.Statfs(d.dirs[0], &fs); err != nil {
 		return space{}, fmt.Errorf("asking for the space on %s: %w", d.dirs[0], err)
 	}
-	s := space{bytes: int64(fs.Bavail) * fs.Bsize, files: int64(fs.Ffree) * smallest} //nolint:unconvert // differs between architectures
-	return s, nil
+	return space{bytes: int64(fs.Bavail) * fs.Bsize, files: int64(fs.Ffree) * smallest}, nil
 }
 
 // lost is how much less there is than before, whoever took it.
@@ -127,11 +126,11 @@ func (w *walk) entry(parent int, name string, depth int) error {
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		if st.Nlink > 1 {
-			if id := (inode{st.Dev, st.Ino}); w.seen[id] {
+			id := inode{st.Dev, st.Ino}
+			if w.seen[id] {
 				return nil
-			} else {
-				w.seen[id] = true
 			}
+			w.seen[id] = true
 		}
 		w.add(&st)
 		return nil

@@ -28,6 +28,11 @@ const (
 	// the command's limits and becoming the command.
 	runtimeData = 256 << 20
 
+	// maxHoles is by how much a file may be longer than what the disk's limit
+	// lets it hold. A sparse file takes no space until somebody copies it; one that
+	// grows honestly past the limit is left to whoever can say so.
+	maxHoles = 16 << 30
+
 	// reserve is what must stay free on the file system, in bytes.
 	reserve = 512 << 20
 )
@@ -209,7 +214,7 @@ func (c cgroups) rlimits(l Limits) []specs.POSIXRlimit {
 		limits = append(limits, specs.POSIXRlimit{Type: name, Soft: uint64(value), Hard: uint64(value)})
 	}
 	if l.Disk > 0 {
-		add("RLIMIT_FSIZE", l.Disk) // a sparse file takes no space until somebody copies it
+		add("RLIMIT_FSIZE", l.Disk+maxHoles)
 	}
 	if l.Memory > 0 && !c.memory {
 		add("RLIMIT_DATA", max(l.Memory, runtimeData))

@@ -96,8 +96,8 @@ func (g group) usage() Usage {
 // keepGroup makes the runtime leave the control group when the container has
 // ended, as its counters go with it.
 func (c *container) keepGroup() []string {
-	switch name := filepath.Base(c.runtime.binary); {
-	case c.runtime.cgroups.usable && (name == "runc" || name == "crun"):
+	name := filepath.Base(c.runtime.binary)
+	if c.runtime.cgroups.usable && (name == "runc" || name == "crun") {
 		return []string{"--keep"}
 	}
 	return nil
