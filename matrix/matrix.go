@@ -358,6 +358,9 @@ func (m *Matrix) prepare(ctx context.Context) error {
 	if err := m.sandbox.Clean(); err != nil {
 		return err
 	}
+	for _, gap := range m.sandbox.Gaps() {
+		m.opt.Log.Warn("a limit does not hold fully on this host", "limit", gap)
+	}
 	if m.scratch, err = m.store.Temp("run-"); err != nil {
 		return err
 	}

@@ -148,8 +148,8 @@ func (c cgroups) enforced(l Limits) Limits {
 	return l
 }
 
-// NotEnforced names the limits that do not hold on this host: "memory",
-// "processes", "cores".
+// NotEnforced names the limits that the kernel does not hold on this host for all
+// processes of a container together: "memory", "processes", "cores".
 func (r *Runtime) NotEnforced() []string {
 	var names []string
 	for _, limit := range []struct {

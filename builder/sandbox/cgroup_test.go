@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -76,6 +77,27 @@ func TestWithoutCgroups(t *testing.T) {
 		})
 		require.NoError(t, err, out.String())
 		require.Equal(t, "it runs\n", out.String())
+
+		// What the kernel does not hold is looked after.
+		require.Len(t, r.Gaps(), 3)
+		run := func(script string) error {
+			out.Reset()
+			return r.Run(t.Context(), Spec{
+				Name: "test", Layers: []string{filepath.Join(dir, "root")}, Args: []string{"/busybox", "sh", "-c", script}, UID: 54321, GID: 54321,
+				Limits: Limits{Memory: 256 << 20, Pids: 30}, Timeout: time.Minute, Stdout: &out, Stderr: &out,
+			})
+		}
+		var memory *MemoryError
+		require.ErrorAs(t, run("for i in 1 2; do /busybox dd if=/dev/zero of=/dev/null bs=200M & done; wait"), &memory)
+		require.Error(t, run("/busybox dd if=/dev/zero of=/dev/null bs=300M count=1"))
+		require.Error(t, run("i=0; while [ $i -lt 60 ]; do /busybox sleep 30 & i=$((i+1)); done; echo all started"))
+		require.NotContains(t, out.String(), "all started")
+		var used Usage
+		require.NoError(t, r.Run(t.Context(), Spec{
+			Name: "test", Layers: []string{filepath.Join(dir, "root")}, Args: []string{"/busybox", "dd", "if=/dev/zero", "of=/dev/null", "bs=100M", "count=3"}, Used: &used,
+		}))
+		require.Greater(t, used.Memory, int64(100<<20), "what is known of the largest process")
+		require.NotZero(t, used.CPU)
 		return
 	}
 	dir := t.TempDir()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -206,21 +207,39 @@ func descendants(root int) []int {
 // rlimits are the limits that the kernel holds for single processes and for users,
 // whether or not there are control groups.
 func (c cgroups) rlimits(l Limits) []specs.POSIXRlimit {
-	limits := []specs.POSIXRlimit{
-		{Type: "RLIMIT_NOFILE", Soft: maxFiles, Hard: maxFiles},
-		{Type: "RLIMIT_CORE"},
-	}
-	add := func(name string, value int64) {
-		limits = append(limits, specs.POSIXRlimit{Type: name, Soft: uint64(value), Hard: uint64(value)})
-	}
+	limits := []specs.POSIXRlimit{rlimit("RLIMIT_NOFILE", unix.RLIMIT_NOFILE, maxFiles), {Type: "RLIMIT_CORE"}}
 	if l.Disk > 0 {
-		add("RLIMIT_FSIZE", l.Disk+maxHoles)
+		limits = append(limits, rlimit("RLIMIT_FSIZE", unix.RLIMIT_FSIZE, l.Disk+maxHoles))
 	}
 	if l.Memory > 0 && !c.memory {
-		add("RLIMIT_DATA", max(l.Memory, runtimeData))
+		limits = append(limits, rlimit("RLIMIT_DATA", unix.RLIMIT_DATA, max(l.Memory, runtimeData)))
 	}
 	if l.Pids > 0 && !c.pids {
-		add("RLIMIT_NPROC", l.Pids)
+		limits = append(limits, rlimit("RLIMIT_NPROC", unix.RLIMIT_NPROC, l.Pids))
 	}
 	return limits
+}
+
+// rlimit is at most what this process has, as only root may have more.
+func rlimit(name string, resource int, value int64) specs.POSIXRlimit {
+	limit := uint64(value)
+	var own unix.Rlimit
+	if unix.Getrlimit(resource, &own) == nil {
+		limit = min(limit, own.Max)
+	}
+	return specs.POSIXRlimit{Type: name, Soft: limit, Hard: limit}
+}
+
+// Gaps says, a sentence for each, how far the limits of a spec hold less than whole
+// on this host.
+func (r *Runtime) Gaps() []string {
+	var gaps []string
+	for _, name := range r.NotEnforced() {
+		gaps = append(gaps, map[string]string{
+			"memory":    "memory: there is no control group for it; each process is limited, and all of a build together are looked at four times a second, so that a build may pass its limit for a moment",
+			"processes": "processes: there is no control group for them; what is limited is how many the builds' user has, all builds together",
+			"cores":     "cores: there is no control group for them; builds are told how many to use, and nothing holds them to it",
+		}[name])
+	}
+	return gaps
 }
