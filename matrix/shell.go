@@ -8,18 +8,40 @@ import (
 	"strings"
 
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
+	"github.com/ohpc-build/ohpc-build/matrix/plan"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 )
 
-// buildAndLook builds, and where that failed opens a shell in the root of the first
-// job that did, if that is wanted.
+// buildAndLook builds and puts the packages where people find them. Where a build
+// failed it opens a shell in the root of the first that did, if that is wanted.
 func (m *Matrix) buildAndLook(ctx context.Context) error {
-	err := m.build(ctx)
+	if err := m.nothingToDo(); err != nil {
+		return err
+	}
+	err := errors.Join(m.build(ctx), m.layOutPackages())
 	var failed *FailedError
 	if m.opt.Shell == nil || !errors.As(err, &failed) {
 		return err
 	}
 	return errors.Join(err, m.shell(ctx))
+}
+
+// nothingToDo says why there is no job at all, when there is none.
+func (m *Matrix) nothingToDo() error {
+	if len(m.jobs.Plan.Jobs)+len(m.jobs.Plan.Failures) > 0 {
+		return nil
+	}
+	text := "there is nothing to build"
+	if len(m.opt.Recipes) > 0 {
+		text += " of " + strings.Join(m.opt.Recipes, ", ")
+	}
+	if len(m.opt.Families) > 0 {
+		text += " with these families"
+	}
+	for _, s := range m.jobs.Plan.Skips {
+		text += fmt.Sprintf("\n  %s: %s", plan.ID(s.Recipe, s.Variant, s.Target, s.Arch), s.Reason)
+	}
+	return &UsageError{errors.New(text)}
 }
 
 // shell opens it. Roots that were kept for it only are removed afterwards.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -56,7 +58,7 @@ What --keep keeps is in <state>/kept, one folder for each job with a README.`,
 			}
 			r, err := m.Build(cmd.Context())
 			err = f.conclude(cmd, r, err)
-			tellMore(cmd.OutOrStdout(), r)
+			tellMore(cmd.OutOrStdout(), r, f.out, args)
 			return err
 		},
 	}
@@ -89,8 +91,16 @@ func (b *buildFlags) apply(opt *matrix.Options, say io.Writer) error {
 	return nil
 }
 
-// tellMore says what recipes do without, and where build roots are.
-func tellMore(w io.Writer, r *report.Run) {
+// tellMore says where the packages of the recipes that were asked for are, what
+// recipes do without, and where build roots are.
+func tellMore(w io.Writer, r *report.Run, out string, asked []string) {
+	for _, j := range r.Jobs {
+		for _, p := range j.Packages {
+			if p.Path != "" && slices.Contains(asked, j.Recipe) {
+				fmt.Fprintln(w, filepath.Join(out, p.Path))
+			}
+		}
+	}
 	for _, j := range r.Jobs {
 		for _, hint := range j.Hints {
 			fmt.Fprintf(w, "hint: %s: %s\n", j.ID, hint)

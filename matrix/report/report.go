@@ -79,7 +79,8 @@ type Job struct {
 // Package is one file that a job made.
 type Package struct {
 	File   string `json:"file"`
-	Digest string `json:"digest"` // of the unsigned file
+	Digest string `json:"digest"`         // of the unsigned file
+	Path   string `json:"path,omitempty"` // of the unsigned file, relative to the output folder, when it is there
 }
 
 // Check is one validation of one cell.
