@@ -169,6 +169,10 @@ func (s *Images) keepLayer(ctx context.Context, from v1.Image, d v1.Descriptor, 
 	defer blob.Close()
 	// A byte more than announced is enough to make the digest wrong.
 	_, err = s.store.PutVerified(ctx, io.LimitReader(blob, d.Size+1), l.Blob)
+	var mismatch *store.MismatchError
+	if errors.As(err, &mismatch) {
+		return fmt.Errorf("its blob is corrupt: %w", err)
+	}
 	return err
 }
 

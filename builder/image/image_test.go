@@ -169,7 +169,7 @@ func TestPullFromARegistry(t *testing.T) {
 		"unknown tag":              {host + "/many:2", "x86_64", "does not have it (check its spelling and tag)"},
 		"unknown name":             {host + "/none:1", "x86_64", "does not have it (check its spelling and tag)"},
 		"not a reference":          {"Not A Reference", "x86_64", "write registry/name:tag"},
-		"no server":                {"127.0.0.1:1/name:1", "x86_64", "connection refused"},
+		"no server":                {"127.0.0.1:1/name:1", "x86_64", "127.0.0.1:1 cannot be reached: "},
 	} {
 		t.Run(what, func(t *testing.T) {
 			_, err := images.Pull(t.Context(), tc.ref, tc.arch)
@@ -369,11 +369,34 @@ func TestARottenLayerIsNotUsed(t *testing.T) {
 	require.NoError(t, os.WriteFile(blob, bytes, 0o644))
 
 	_, err = images.Unpack(t.Context(), img)
-	require.Error(t, err)
+	require.ErrorContains(t, err, "unpacking layer 1 of the image")
+	require.ErrorContains(t, err, "is corrupt: expected "+string(img.Layers[0].Blob)+", its bytes are sha256:")
+	require.ErrorContains(t, err, "it was removed, and the next run gets it anew")
 	requireNoTemporary(t, layers)
 	require.NoDirExists(t, filepath.Join(layers, img.Layers[0].DiffID.Hex()))
 	_, err = images.Find("key")
 	require.ErrorIs(t, err, store.ErrNotFound, "it is made anew")
+}
+
+func TestALayerThatIsDamagedOnItsWay(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "layout")
+	index := ociIndex(t, "amd64")
+	_, err := layout.Write(dir, index)
+	require.NoError(t, err)
+	layers, err := ociImage(t, "amd64").Layers()
+	require.NoError(t, err)
+	digest, err := layers[0].Digest()
+	require.NoError(t, err)
+	blob := filepath.Join(dir, "blobs", "sha256", digest.Hex)
+	content, err := os.ReadFile(blob)
+	require.NoError(t, err)
+	content[len(content)/2] ^= 1
+	require.NoError(t, os.WriteFile(blob, content, 0o644))
+
+	images, _, _ := newImages(t)
+	_, err = images.Pull(t.Context(), dir, "x86_64")
+	require.ErrorContains(t, err, "image "+dir+" for x86_64: layer 1: its blob is corrupt: ")
+	require.ErrorContains(t, err, digest.Hex)
 }
 
 func TestALayerThatIsNotWhatItsImagePromises(t *testing.T) {

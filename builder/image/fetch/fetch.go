@@ -88,7 +88,7 @@ func fromRegistry(ctx context.Context, ref string, platform v1.Platform) (v1.Ima
 func explain(err error, ref name.Reference) error {
 	var refused *transport.Error
 	if !errors.As(err, &refused) {
-		return err
+		return fmt.Errorf("%s cannot be reached: %w; where it cannot be, name an archive or an OCI layout of the image instead, such as skopeo copy writes", ref.Context().RegistryStr(), err)
 	}
 	switch refused.StatusCode {
 	case http.StatusNotFound:
