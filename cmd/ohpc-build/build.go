@@ -16,8 +16,9 @@ import (
 
 // buildFlags are the flags of build alone.
 type buildFlags struct {
-	keep  string
-	shell bool
+	keep   string
+	shell  bool
+	verify bool
 }
 
 func newBuild(f *flags) *cobra.Command {
@@ -35,11 +36,20 @@ was. The root is removed when the shell is left, unless --keep is given. When th
 root of a failed build is kept and nothing has changed since, --shell does not
 build again but goes straight there.
 
+With --verify, each job of the recipes is built a second time, as another user on
+another host in another time zone, with another number of processes and with its
+files in memory, whose folders list them in another order. Packages that are not
+the same byte for byte fail the check "reproducible"; what differs, down to the
+tag of the header or the file and its section, is told and is in
+<out>/report/verify, together with what diffoscope says if the host has it. What
+could not be varied is told too. Without a RECIPE, --verify takes all.
+
 What --keep keeps is in <state>/kept, one folder for each job with a README.`,
 		Example: `  ohpc-build build scotch --arch x86_64 --family compiler=gnu12
-  ohpc-build build scotch --arch aarch64 --shell`,
+  ohpc-build build scotch --arch aarch64 --shell
+  ohpc-build build hwloc scotch --verify`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			if len(args) == 0 && !b.verify {
 				return usageError("build takes at least one recipe: ohpc-build recipe list shows them")
 			}
 			return nil
@@ -56,7 +66,11 @@ What --keep keeps is in <state>/kept, one folder for each job with a README.`,
 			if err != nil {
 				return err
 			}
-			r, err := m.Build(cmd.Context())
+			run := m.Build
+			if b.verify {
+				run = m.Verify
+			}
+			r, err := run(cmd.Context())
 			err = f.conclude(cmd, r, err)
 			tellMore(cmd.OutOrStdout(), r, f.out, args)
 			return err
@@ -65,6 +79,7 @@ What --keep keeps is in <state>/kept, one folder for each job with a README.`,
 	cmd.Flags().StringVar(&b.keep, "keep", "", "keep the build roots of `which` jobs in <state>/kept: failed (also when nothing is said) or all")
 	cmd.Flags().Lookup("keep").NoOptDefVal = "failed"
 	cmd.Flags().BoolVar(&b.shell, "shell", false, "open a shell in the root of a build that fails")
+	cmd.Flags().BoolVar(&b.verify, "verify", false, "build twice, in different conditions, and compare the packages")
 	return cmd
 }
 
