@@ -98,10 +98,14 @@ func TestPlanOfATree(t *testing.T) {
 	require.Contains(t, reasons["hdf5 intel EL_9/aarch64"], "is left out on aarch64 by misc/obs/config.2.x [3.2.0]")
 	require.Contains(t, reasons["geopm gnu14-openmpi5 EL_9/aarch64"], "ExclusiveArch: x86_64")
 
-	var first, second bytes.Buffer
+	var first, second, plain bytes.Buffer
 	require.NoError(t, p.JSON(&first, true))
 	require.NoError(t, planOf(t, opt).JSON(&second, true))
 	require.Equal(t, first.String(), second.String())
+
+	opt.RpmspecOnly = true
+	require.NoError(t, planOf(t, opt).JSON(&plain, true))
+	require.Equal(t, first.String(), plain.String(), "the short cut says what rpmspec says")
 }
 
 // TestTreeToRepository takes some of the tree all the way.

@@ -11,7 +11,6 @@ import (
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
 	"github.com/ohpc-build/ohpc-build/recipes"
-	"github.com/ohpc-build/ohpc-build/recipes/spec"
 )
 
 // recordAddress is where the digest is kept of what an address gave first. An
@@ -77,9 +76,7 @@ func (s *Set) fetchMissing(ctx context.Context, c *candidate) error {
 	if len(c.missing) == 0 {
 		return nil
 	}
-	reader := c.cell.Reader
-	evaluator := spec.New(s.store, &specRunner{s.sandbox, reader.Image.Layers}, spec.Image{Digest: reader.Image.Digest, Arch: reader.Arch})
-	addresses, err := evaluator.Addresses(ctx, c.query)
+	addresses, err := s.evaluator(c.cell.Reader).Addresses(ctx, c.query)
 	if err != nil {
 		return err
 	}

@@ -74,8 +74,7 @@ func (s *Set) askAll(ctx context.Context, candidates []*candidate, progress Prog
 
 // ask puts the questions about candidates that one image answers.
 func (s *Set) ask(ctx context.Context, candidates []*candidate, answers map[*candidate]spec.Answer, progress Progress) error {
-	reader := candidates[0].cell.Reader
-	evaluator := spec.New(s.store, &specRunner{s.sandbox, reader.Image.Layers}, spec.Image{Digest: reader.Image.Digest, Arch: reader.Arch})
+	evaluator := s.evaluator(candidates[0].cell.Reader)
 	queries := make([]spec.Query, len(candidates))
 	for i, c := range candidates {
 		queries[i] = c.query
@@ -106,6 +105,15 @@ func (s *Set) ask(ctx context.Context, candidates []*candidate, answers map[*can
 		answers[candidates[i]] = fresh[n]
 	}
 	return nil
+}
+
+// evaluator asks a reader's rpm.
+func (s *Set) evaluator(r Reader) *spec.Evaluator {
+	var opts []spec.Option
+	if s.in.RpmspecOnly {
+		opts = append(opts, spec.RpmspecOnly())
+	}
+	return spec.New(s.store, &specRunner{s.sandbox, r.Image.Layers}, spec.Image{Digest: r.Image.Digest, Arch: r.Arch}, opts...)
 }
 
 // specProgress tells a run's progress which spec is being read.

@@ -51,6 +51,8 @@ type Input struct {
 	Others    bool                        // also take unwanted recipes whose results are in the store
 	Families  map[string]string           // kind → the one member that is wanted
 	Generated map[string]source.Generated // by target
+
+	RpmspecOnly bool // see [spec.RpmspecOnly]
 }
 
 // Set is the jobs of a run, with what is known of their results. It is safe for
