@@ -59,6 +59,38 @@ func (m *Matrix) CheckHost(ctx context.Context) error {
 	return nil
 }
 
+// Gaps lists the limits of recipes that the kernel does not hold for a build as a
+// whole on this host, and at last what would mend it; nothing when it holds all.
+func (m *Matrix) Gaps() ([]string, error) {
+	r, err := sandbox.New(m.opt.Runtime, filepath.Join(m.opt.State, "run"))
+	if err != nil {
+		return nil, &HostError{Problems: []error{err}}
+	}
+	gaps := r.Gaps()
+	if len(gaps) > 0 {
+		gaps = append(gaps, groupsRemedy(rootless.Inside(), unified()))
+	}
+	return gaps, nil
+}
+
+// groupsRemedy says how to get control groups: for a user of a namespace or root,
+// on a host with version 2 only or not.
+func groupsRemedy(mapped, unified bool) string {
+	switch {
+	case mapped && unified:
+		return "to have control groups, run: systemd-run --user --scope --property=Delegate=yes ohpc-build …"
+	case mapped:
+		return "to have control groups, run ohpc-build as root: those of version 1 are not for ordinary users"
+	}
+	return "to have control groups, make /sys/fs/cgroup writable; in a container: start it privileged"
+}
+
+// unified says whether control groups are those of version 2 only.
+func unified() bool {
+	var fs unix.Statfs_t
+	return unix.Statfs("/sys/fs/cgroup", &fs) == nil && fs.Type == unix.CGROUP2_SUPER_MAGIC
+}
+
 // checkOwner refuses a state folder of another user's: what root leaves in a
 // user's is not the user's to remove, and what a user may write root must not
 // build from.

@@ -1,9 +1,12 @@
 package matrix
 
 import (
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ohpc-build/ohpc-build/internal/testenv"
 )
 
 func TestSpace(t *testing.T) {
@@ -14,4 +17,20 @@ func TestSpace(t *testing.T) {
 	require.ErrorContains(t, err, "GiB free, a run wants 1073741824.0")
 	require.ErrorContains(t, err, "--state")
 	require.Error(t, checkSpace(dir+"/absent", 1))
+}
+
+func TestOwner(t *testing.T) {
+	testenv.Root(t)
+	dir := t.TempDir()
+	require.NoError(t, checkOwner(dir))
+	require.NoError(t, os.Chown(dir, 61234, 61234))
+	require.ErrorContains(t, checkOwner(dir), "the state folder "+dir+" belongs to another user (number 61234)")
+	require.Error(t, checkOwner(dir+"/absent"))
+}
+
+func TestGroupsRemedy(t *testing.T) {
+	require.Contains(t, groupsRemedy(true, true), "run: systemd-run --user --scope")
+	require.Contains(t, groupsRemedy(true, false), "run ohpc-build as root")
+	require.Contains(t, groupsRemedy(false, true), "make /sys/fs/cgroup writable")
+	require.Equal(t, groupsRemedy(false, true), groupsRemedy(false, false))
 }

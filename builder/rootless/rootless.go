@@ -33,12 +33,6 @@ func Enter() error {
 	if err != nil {
 		return fmt.Errorf("entering a user namespace: %w", err)
 	}
-	return Exec(append([]string{program}, os.Args[1:]...))
-}
-
-// Exec replaces this ordinary user's process by a command, as root of a new user
-// namespace. The error is a *Problem when the host does not allow it.
-func Exec(command []string) error {
 	ns, err := create()
 	if err != nil {
 		return err
@@ -51,7 +45,7 @@ func Exec(command []string) error {
 	if _, err := unix.FcntlInt(ns.Fd(), unix.F_SETFD, 0); err != nil {
 		return fmt.Errorf("entering a user namespace: %w", err)
 	}
-	args := enter(int(ns.Fd()), command)
+	args := enter(int(ns.Fd()), append([]string{program}, os.Args[1:]...))
 	path, err := exec.LookPath(args[0])
 	if err != nil {
 		return missing(args[0])
@@ -62,8 +56,8 @@ func Exec(command []string) error {
 	return nil
 }
 
-// Check says what keeps this process from becoming root of a user namespace, or
-// nil. The error is a *Problem.
+// Check returns nil when this process is root, and says otherwise why [Enter] did
+// not make it root. The error is a *Problem when the host does not allow it.
 func Check() error {
 	if os.Geteuid() == 0 {
 		return nil
@@ -73,7 +67,10 @@ func Check() error {
 		return err
 	}
 	defer ns.Close()
-	return try(ns)
+	if err := try(ns); err != nil {
+		return err
+	}
+	return errors.New("this process did not enter a user namespace, although it can")
 }
 
 // Inside says whether this process's user namespace is another than the host's

@@ -110,9 +110,6 @@ digests of addresses are never removed.`,
 // cache opens the state folder that there is; none is made.
 func (f *flags) cache() (*cache.Cache, error) {
 	// An ordinary user's layers have files of the users inside.
-	if err := becomeRoot(); err != nil {
-		return nil, err
-	}
 	state, err := f.stateFolder()
 	if err != nil {
 		return nil, err

@@ -15,9 +15,6 @@ func newDoctor(f *flags) *cobra.Command {
 		Short: "Say what this host lacks, and how to get it",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := becomeRoot(); err != nil {
-				return err
-			}
 			opt, err := f.options(nil)
 			if err != nil {
 				return err
@@ -32,7 +29,14 @@ func newDoctor(f *flags) *cobra.Command {
 			if err := m.CheckHost(cmd.Context()); err != nil {
 				return err
 			}
+			gaps, err := m.Gaps()
+			if err != nil {
+				return err
+			}
 			fmt.Fprintln(cmd.OutOrStdout(), "this host is ready")
+			for _, gap := range gaps {
+				fmt.Fprintln(cmd.OutOrStdout(), "  "+gap)
+			}
 			return nil
 		},
 	}

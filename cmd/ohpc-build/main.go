@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/ohpc-build/ohpc-build/builder/rootless"
 	"github.com/ohpc-build/ohpc-build/matrix"
 )
 
@@ -27,13 +28,28 @@ const (
 
 func main() {
 	ctx, stop := interruptible()
-	err := newRoot().ExecuteContext(ctx)
+	err := becomeRoot()
+	if err == nil {
+		err = newRoot().ExecuteContext(ctx)
+	}
 	status := exitStatus(ctx, err)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "ohpc-build:", err)
 	}
 	os.Exit(status)
+}
+
+// becomeRoot makes an ordinary user root of a user namespace, where the program
+// begins anew. What the host has against it is told later, by the check of the
+// host, together with whatever else it lacks: some commands need no containers.
+func becomeRoot() error {
+	err := rootless.Enter()
+	var problem *rootless.Problem
+	if errors.As(err, &problem) {
+		return nil
+	}
+	return err
 }
 
 var errInterrupted = errors.New("interrupted: what is finished is kept, the next run goes on from there")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ohpc-build/ohpc-build/builder/rootless"
 	"github.com/ohpc-build/ohpc-build/matrix"
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/recipes/catalog"
@@ -138,26 +136,11 @@ func (f *flags) options(names []string) (matrix.Options, error) {
 
 // matrix is a run with these recipes; none means all.
 func (f *flags) matrix(names []string) (*matrix.Matrix, error) {
-	if err := becomeRoot(); err != nil {
-		return nil, err
-	}
 	opt, err := f.options(names)
 	if err != nil {
 		return nil, err
 	}
 	return matrix.New(opt)
-}
-
-// becomeRoot makes an ordinary user root of a user namespace, where the program
-// begins anew. What the host has against it is told later, by the check of the
-// host, together with whatever else it lacks: some commands need no containers.
-func becomeRoot() error {
-	err := rootless.Enter()
-	var problem *rootless.Problem
-	if errors.As(err, &problem) {
-		return nil
-	}
-	return err
 }
 
 // loadCatalog reads the catalogue or the tree that the flags and the configuration

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"os"
 	"os/exec"
 	"syscall"
@@ -30,13 +29,8 @@ but to run the command.`,
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			if os.Geteuid() != 0 {
-				err := rootless.Exec(args)
-				var problem *rootless.Problem
-				if errors.As(err, &problem) {
-					return &matrix.HostError{Problems: []error{err}}
-				}
-				return err
+			if err := rootless.Check(); err != nil {
+				return &matrix.HostError{Problems: []error{err}}
 			}
 			path, err := exec.LookPath(args[0])
 			if err != nil {

@@ -16,9 +16,6 @@ import (
 
 // recipes checks what the recipes would make.
 func (c *closureFlags) recipes(ctx context.Context, f *flags, w io.Writer) error {
-	if err := becomeRoot(); err != nil {
-		return err
-	}
 	opt, err := f.options(nil)
 	if err != nil {
 		return err
