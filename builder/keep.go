@@ -51,7 +51,7 @@ func (b *Builder) keepRoot(job Job, dir string, s sandbox.Spec, failed bool) err
 	_, err = b.kept.Take(dir, kept.Root{
 		Job: job.ID, Inputs: inputs, Failed: failed,
 		Run: kept.Run{
-			Layers: s.Layers, Env: Conditions{}.complete(job).environment(), Topdir: topdir,
+			Layers: s.Layers, Args: s.Args, Env: Conditions{}.complete(job).environment(), Topdir: topdir,
 			UID: s.UID, GID: s.GID, HostName: s.HostName, Limits: s.Limits,
 		},
 	})

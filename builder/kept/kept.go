@@ -50,6 +50,7 @@ type Root struct {
 // is not part of it: they are the program's, not the root's.
 type Run struct {
 	Layers   []string       `json:"layers"`
+	Args     []string       `json:"args"` // of the build
 	Env      []string       `json:"env"`
 	Topdir   string         `json:"topdir"` // where the build folder is mounted
 	UID      uint32         `json:"uid"`
