@@ -124,7 +124,7 @@ func checkSpace(dir string, want uint64) error {
 	}
 	free := fs.Bavail * uint64(fs.Bsize)
 	if free < want {
-		return fmt.Errorf("the file system of %s has %.1f GiB free, a run wants %.1f; free some (rm -r %s loses nothing but time), or name another folder with --state",
+		return fmt.Errorf("the file system of %s has %.1f GiB free, a run wants %.1f; free some (ohpc-build cache list --state %s shows what it holds, cache gc removes what is not needed), or name another folder with --state",
 			dir, float64(free)/(1<<30), float64(want)/(1<<30), dir)
 	}
 	return nil

@@ -305,7 +305,7 @@ func (m *Matrix) steps(ctx context.Context, steps []step) error {
 		m.opt.Log.Debug("step begins", "step", s.name)
 		if err := s.run(ctx); err != nil {
 			m.opt.Log.Debug("step failed", "step", s.name, "seconds", time.Since(begin).Seconds(), "error", err)
-			return err
+			return ExplainFull(err, m.opt.State, m.opt.Out)
 		}
 		m.opt.Log.Debug("step done", "step", s.name, "seconds", time.Since(begin).Seconds())
 	}

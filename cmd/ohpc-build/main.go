@@ -90,6 +90,7 @@ func exitStatus(ctx context.Context, err error) int {
 		status *statusError
 		host   *matrix.HostError
 		usage  *matrix.UsageError
+		full   *matrix.FullError
 	)
 	switch {
 	case err == nil:
@@ -98,7 +99,7 @@ func exitStatus(ctx context.Context, err error) int {
 		return exitInterrupted
 	case errors.As(err, &status):
 		return status.status
-	case errors.As(err, &host):
+	case errors.As(err, &host), errors.As(err, &full):
 		return exitHost
 	case errors.As(err, &usage):
 		return exitUsage

@@ -96,22 +96,22 @@ type Removal struct {
 // Remove says whether it removed anything: it does not when an entry is in use by
 // now or was replaced. What is gone already counts as removed.
 func (w *Sweep) Remove(r Removal) (bool, error) {
-	gone, err := w.remove(r)
+	done, gone, err := w.remove(r)
 	if gone != "" {
 		err = errors.Join(err, os.RemoveAll(gone))
 	}
 	if err != nil {
 		return false, fmt.Errorf("cleaning the store up: %w", err)
 	}
-	return gone != "", nil
+	return done, nil
 }
 
-// remove moves folders to the folder gone, which takes a moment however large they
-// are. It is "" when nothing was removed.
-func (w *Sweep) remove(r Removal) (gone string, err error) {
+// remove moves folders, if there are any, to the folder gone, which takes a moment
+// however large they are.
+func (w *Sweep) remove(r Removal) (done bool, gone string, err error) {
 	unlock, err := w.store.lockEntries(unix.LOCK_EX)
 	if err != nil {
-		return "", err
+		return false, "", err
 	}
 	defer unlock()
 	for _, e := range append(slices.Clone(r.Entries), r.Users...) {
@@ -120,14 +120,16 @@ func (w *Sweep) remove(r Removal) (gone string, err error) {
 			continue
 		}
 		if err != nil {
-			return "", err
+			return false, "", err
 		}
 		if now := e.with(fi); !fi.Mode().IsRegular() || !now.Used.Equal(e.Used) || w.InUse(now) {
-			return "", nil
+			return false, "", nil
 		}
 	}
-	if gone, err = w.store.Temp("gone-"); err != nil {
-		return "", err
+	if len(r.Folders) > 0 {
+		if gone, err = w.store.Temp("gone-"); err != nil {
+			return false, "", err
+		}
 	}
 	// Records go first: one whose object is gone would promise too much.
 	for _, records := range []bool{true, false} {
@@ -136,14 +138,14 @@ func (w *Sweep) remove(r Removal) (gone string, err error) {
 				continue
 			}
 			if err := w.root.Remove(e.path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return gone, err
+				return false, gone, err
 			}
 		}
 	}
 	for i, dir := range r.Folders {
 		if err := os.Rename(dir, filepath.Join(gone, strconv.Itoa(i))); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return gone, err
+			return false, gone, err
 		}
 	}
-	return gone, nil
+	return true, gone, nil
 }

@@ -244,6 +244,26 @@ func TestLayers(t *testing.T) {
 	require.Empty(t, s.left("image pull x", string(blob)))
 }
 
+func TestKeptBuildsKeepTheirLayers(t *testing.T) {
+	s := newState(t)
+	s.record("buildroot", "root", map[string]any{"layers": []string{"a"}})
+	s.used(400, "buildroot root")
+	s.file("layers/roots/a/x", 10)
+	s.file("layers/images/b/x", 10)
+	s.file("layers/images/c/x", 10)
+	s.file("kept/job/run.json", 0)
+	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "kept/job/run.json"),
+		[]byte(`{"run":{"layers":["`+s.dir+`/layers/roots/a","/by/another/name/layers/images/b","../../..",""]}}`), 0o644))
+	s.file("kept/no job/run.json", 10)
+	s.collect(Limits{MaxBytes: 1}, false)
+	require.DirExists(t, filepath.Join(s.dir, "layers/roots/a"))
+	require.DirExists(t, filepath.Join(s.dir, "layers/images/b"))
+	require.NoDirExists(t, filepath.Join(s.dir, "layers/images/c"))
+	require.NoError(t, os.RemoveAll(filepath.Join(s.dir, "kept")))
+	s.collect(Limits{}, false)
+	require.NoDirExists(t, filepath.Join(s.dir, "layers/roots/a"))
+}
+
 func TestPublishedPackagesAreNotFree(t *testing.T) {
 	s := newState(t)
 	signed := s.object("signed.rpm", 64)

@@ -3,9 +3,12 @@ package cache
 import (
 	"cmp"
 	"context"
+	"errors"
 	"path/filepath"
 	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/ohpc-build/ohpc-build/internal/store"
 )
@@ -96,6 +99,32 @@ func (c *Cache) Collect(ctx context.Context, limits Limits) (*Collection, error)
 	return result, nil
 }
 
+// Freeable is how much could be removed when nothing runs, in bytes.
+func (c *Cache) Freeable(ctx context.Context) (int64, error) {
+	s, err := c.survey(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var total int64
+	for _, r := range s.records {
+		if !r.kind.keep {
+			total += r.Bytes
+		}
+	}
+	for _, o := range s.objects {
+		kept := slices.ContainsFunc(o.keepers, func(r *record) bool { return r.kind.keep })
+		if !kept && o.Links == 1 {
+			total += o.Bytes
+		}
+	}
+	for _, l := range s.layers {
+		if !l.pinned {
+			total += l.bytes
+		}
+	}
+	return total, nil
+}
+
 type collector struct {
 	*Cache
 	*survey
@@ -153,7 +182,9 @@ func (g *collector) remove(c *candidate) (bool, error) {
 	busy = busy || len(c.removal.Folders) > 0 && len(c.removal.Users)+len(c.removal.Entries) == 0 && !g.sweep.Alone()
 	if !busy && !g.limits.DryRun {
 		gone, err := g.sweep.Remove(c.removal)
-		if err != nil {
+		// Where not a single block is left, files have to make room for a folder to be
+		// put aside; the next pass tries again.
+		if err != nil && !errors.Is(err, unix.ENOSPC) {
 			return false, err
 		}
 		busy = !gone
@@ -196,7 +227,7 @@ func (g *collector) candidates() []*candidate {
 	}
 	for _, l := range g.layers {
 		// A build root goes with its record; an image's layer can be unpacked again.
-		if l.group != groupRoots || len(l.keepers) == 0 {
+		if !l.pinned && (l.group != groupRoots || len(l.keepers) == 0) {
 			all = append(all, g.layerCandidate(l))
 		}
 	}
@@ -252,7 +283,7 @@ func (g *collector) recordCandidate(i int, r *record) *candidate {
 	c.weigh()
 	var layers []*layer
 	for _, l := range r.layers {
-		if len(unique(l.keepers)) == 1 && !slices.Contains(layers, l) {
+		if !l.pinned && len(unique(l.keepers)) == 1 && !slices.Contains(layers, l) {
 			layers = append(layers, l)
 			c.bytes += l.bytes
 			c.removal.Folders = append(c.removal.Folders, filepath.Join(g.state, l.path))

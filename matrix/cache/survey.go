@@ -47,6 +47,7 @@ type layer struct {
 	path    string
 	group   string
 	bytes   int64
+	pinned  bool // a root that build --keep kept stands on it
 	keepers []*record
 }
 
@@ -85,6 +86,9 @@ func (c *Cache) survey(ctx context.Context) (*survey, error) {
 		if err := s.findLayers(ctx, c.state, path, group); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.pinLayers(filepath.Join(c.state, "kept")); err != nil {
+		return nil, err
 	}
 	current := map[string]bool{}
 	strangers := map[string]bool{}
@@ -211,6 +215,45 @@ func (s *survey) findLayers(ctx context.Context, state, path, group string) erro
 			return err
 		}
 		s.layers[sub] = l
+	}
+	return nil
+}
+
+// maxKept bounds what is read of one kept build, in bytes.
+const maxKept = 1 << 20
+
+// pinLayers notes which layers roots stand on that builds left to be looked at. What
+// package kept writes beside such a root tells.
+func (s *survey) pinLayers(dir string) error {
+	root, err := os.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("looking through kept builds: %w", err)
+	}
+	defer root.Close()
+	paths, err := fs.Glob(root.FS(), "*/run.json")
+	if err != nil {
+		return fmt.Errorf("looking through kept builds: %w", err)
+	}
+	for _, path := range paths {
+		var kept struct{ Run struct{ Layers []string } }
+		fi, err := root.Stat(path)
+		if err != nil || fi.Size() > maxKept {
+			continue
+		}
+		text, err := root.ReadFile(path)
+		if err != nil || json.Unmarshal(text, &kept) != nil {
+			continue // it is not one, or is being written
+		}
+		for _, l := range kept.Run.Layers {
+			// The state folder may have been called by another name.
+			kind := filepath.Base(filepath.Dir(l))
+			if l := s.layers[filepath.Join("layers", kind, filepath.Base(l))]; l != nil {
+				l.pinned = true
+			}
+		}
 	}
 	return nil
 }
