@@ -40,6 +40,9 @@ func (d Difference) String() string {
 	if d.Diff != "" {
 		return d.Where() + ":\n" + strings.TrimSuffix(d.Diff, "\n")
 	}
+	if d.A == "" && d.B == "" {
+		return d.Where()
+	}
 	return fmt.Sprintf("%s: %s | %s", d.Where(), orNothing(d.A), orNothing(d.B))
 }
 
