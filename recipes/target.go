@@ -39,6 +39,10 @@ type Target struct {
 	// no RPM distributions.
 	Bridge map[string][]string `yaml:"bridge"`
 
+	// Further such names whose packages are not part of the image: they are
+	// downloaded and added to the build root of a job that requires the name.
+	OnDemand map[string][]string `yaml:"on_demand"`
+
 	// The checks that must be green for a cell to be supported.
 	Checks []RequiredCheck `yaml:"checks"`
 }

@@ -22,6 +22,7 @@ type Definition struct {
 	Evaluate      string                  `yaml:"evaluate"`
 	Macros        map[string]string       `yaml:"macros"`
 	Bridge        map[string][]string     `yaml:"bridge"`
+	OnDemand      map[string][]string     `yaml:"on_demand"`
 	Checks        []recipes.RequiredCheck `yaml:"checks"`
 }
 
@@ -73,6 +74,7 @@ func (d *Definition) apply(base recipes.Target) *recipes.Target {
 	t.Defines = add(base.Defines, d.Defines)
 	t.Macros = add(base.Macros, d.Macros)
 	t.Bridge = add(base.Bridge, d.Bridge)
+	t.OnDemand = add(base.OnDemand, d.OnDemand)
 	return &t
 }
 
