@@ -150,7 +150,7 @@ func (w *watch) follow(root string) error {
 	if err != nil {
 		return fmt.Errorf("fanotify_init: %w", err)
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	if err := unix.FanotifyMark(fd, unix.FAN_MARK_ADD|unix.FAN_MARK_FILESYSTEM, unix.FAN_OPEN, unix.AT_FDCWD, root); err != nil {
 		return fmt.Errorf("fanotify_mark: %w", err)
 	}
@@ -159,10 +159,10 @@ func (w *watch) follow(root string) error {
 	for ended := false; ; {
 		n, err := unix.Read(fd, buf)
 		switch {
-		case err == unix.EINTR:
-		case err == unix.EAGAIN && ended:
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN) && ended:
 			return nil
-		case err == unix.EAGAIN:
+		case errors.Is(err, unix.EAGAIN):
 			if ended, err = w.wait(fd); err != nil {
 				return err
 			}
@@ -204,7 +204,7 @@ func (w *watch) read(fd int, buf []byte) error {
 			continue
 		}
 		w.file(fd, file)
-		unix.Close(file)
+		_ = unix.Close(file)
 	}
 	return nil
 }
