@@ -3,7 +3,6 @@ package compare_test
 import (
 	"bytes"
 	"compress/gzip"
-	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -86,45 +85,4 @@ func TestPayloadsThatDoNotHoldTogether(t *testing.T) {
 			require.ErrorContains(t, err, tc.want)
 		})
 	}
-}
-
-// FuzzContents compares two files of all kinds that are looked into.
-func FuzzContents(f *testing.F) {
-	elf := make([]byte, 128)
-	copy(elf, "\x7fELF\x02\x01")
-	binary.LittleEndian.PutUint64(elf[0x28:], 64)
-	binary.LittleEndian.PutUint16(elf[0x3a:], 64)
-	binary.LittleEndian.PutUint16(elf[0x3c:], 1)
-	f.Add(elf, append(bytes.Clone(elf), 1))
-	f.Add([]byte("a\nb\nc\n"), []byte("a\nc\nd\n"))
-	member := fmt.Sprintf("!<arch>\n%-16s%-12d%-6d%-6d%-8o%-10d`\n", "a/", 0, 0, 0, 0o644, 4)
-	f.Add([]byte(member+"abcd"), []byte(member+"abcx"))
-	f.Add([]byte("\x00binary"), []byte("\x00other"))
-	end := entry("TRAILER!!!", "")
-	f.Fuzz(func(t *testing.T, x, y []byte) {
-		pack := func(content []byte, digest string) string {
-			return write(t, "x.rpm", oneFile(zip(t, entry("./opt/one", string(content))+end),
-				rpmtest.Int32s(1028, uint32(len(content))), rpmtest.Texts(1035, strings.Repeat(digest, 64))))
-		}
-		a, b := pack(x, "0"), pack(y, "1")
-		r, err := compare.Files(t.Context(), a, b, t.TempDir())
-		require.NoError(t, err)
-		require.False(t, r.Same())
-		for _, d := range r.Differences {
-			require.Less(t, len(d.String()), 30000)
-		}
-	})
-}
-
-// FuzzPayload reads archives of whoever made them.
-func FuzzPayload(f *testing.F) {
-	f.Add([]byte(entry("./opt/one", "abcd") + entry("TRAILER!!!", "")))
-	f.Add([]byte("07070X00000000\x00\x00abcd" + entry("TRAILER!!!", "")))
-	f.Add([]byte(entry("./opt/one", "abcd")[:50]))
-	f.Fuzz(func(t *testing.T, archive []byte) {
-		a := write(t, "a.rpm", oneFile(zip(t, entry("./opt/one", "abcd")+entry("TRAILER!!!", ""))))
-		b := write(t, "b.rpm", oneFile(zip(t, string(archive)), rpmtest.Texts(1035, strings.Repeat("1", 64))))
-		r, err := compare.Files(t.Context(), a, b, t.TempDir())
-		require.True(t, err != nil || !r.Same())
-	})
 }
