@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -68,11 +70,29 @@ func (v *Verifier) others(job builder.Job) (builder.Conditions, []Condition, err
 		return c, nil, err
 	}
 	if order.Same = reason; reason == "" {
-		if c.Dir, err = os.MkdirTemp(v.memory, "ohpc-build-"); err != nil {
+		v.sweep()
+		if c.Dir, err = os.MkdirTemp(v.memory, fmt.Sprintf("%s%d-", folderPrefix, os.Getpid())); err != nil {
 			order.Same = err.Error()
 		}
 	}
 	return c, append(told, order), nil
+}
+
+const folderPrefix = "ohpc-build-verify-"
+
+// sweep removes the folders of programs that were killed: memory is not given back
+// otherwise.
+func (v *Verifier) sweep() {
+	found, err := filepath.Glob(filepath.Join(v.memory, folderPrefix+"*"))
+	if err != nil {
+		return
+	}
+	for _, dir := range found {
+		owner, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), folderPrefix), "-")
+		if pid, err := strconv.Atoi(owner); err == nil && pid > 0 && errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
+			os.RemoveAll(dir)
+		}
+	}
 }
 
 // usualDisk is what a build is held to write when its recipe does not say, in bytes.

@@ -3,8 +3,10 @@ package verify
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -124,6 +126,23 @@ func TestWhyFilesAreNotInMemory(t *testing.T) {
 	reason, err = v.inMemory(builder.Job{Limits: builder.Limits{Disk: 1 << 10}})
 	require.NoError(t, err)
 	require.Empty(t, reason)
+}
+
+func TestFoldersOfTheDeadAreRemoved(t *testing.T) {
+	v := New(newStore(t), nil)
+	v.memory = t.TempDir()
+	cmd := exec.Command("true")
+	require.NoError(t, cmd.Run())
+	dead := filepath.Join(v.memory, fmt.Sprintf("%s%d-1", folderPrefix, cmd.Process.Pid))
+	mine := filepath.Join(v.memory, fmt.Sprintf("%s%d-1", folderPrefix, os.Getpid()))
+	other := filepath.Join(v.memory, folderPrefix+"other")
+	for _, dir := range []string{dead, mine, other} {
+		require.NoError(t, os.Mkdir(dir, 0o700))
+	}
+	v.sweep()
+	require.NoDirExists(t, dead)
+	require.DirExists(t, mine)
+	require.DirExists(t, other)
 }
 
 // TestDiffoscope lets a script stand for diffoscope, which tests do not need to have.
