@@ -42,11 +42,12 @@ ls -U many > $dir/order
 echo always > $dir/same
 %files
 /opt/ohpc/test`)
+	l.component("fussy", "", "", "%build\n[ $(id -u) = 1000 ]\n"+file("fussy", "fussy"))
 	l.meta("ohpc-test", "steady-ohpc")
 	r, err := l.new(t).Verify(t.Context())
 	var failed *matrix.FailedError
 	require.ErrorAs(t, err, &failed)
-	require.ErrorContains(t, err, "1 of 3 jobs do not make the same packages when they are built again: fickle/")
+	require.ErrorContains(t, err, "2 of 4 jobs do not make the same packages when they are built again: fickle/")
 	require.Equal(t, report.Fail, r.Result)
 	require.Equal(t, report.TechPreview, r.Cells[0].Status)
 	for _, name := range []string{"steady", "ohpc-test"} {
@@ -54,6 +55,10 @@ echo always > $dir/same
 		require.Equal(t, report.Pass, c.Result, c.Reason)
 		require.Contains(t, c.Reason, "2 packages the same")
 	}
+	fussy := check(t, r, report.Reproducible, "fussy")
+	require.Equal(t, report.Fail, fussy.Result)
+	require.Contains(t, fussy.Reason, "the second build, under other conditions: fussy/")
+	require.FileExists(t, filepath.Join(l.opt.Out, "report", fussy.Log))
 	fickle := check(t, r, report.Reproducible, "fickle")
 	require.Equal(t, report.Fail, fickle.Result)
 	require.Contains(t, fickle.Reason, "1 of 2 packages differ", "the source package is the same")
