@@ -135,7 +135,7 @@ func (c *comparison) run(ctx context.Context) (*Result, error) {
 		c.digests()
 	}
 	if c.found() == 0 {
-		c.add(Difference{Part: "bytes of the header that belong to no tag", A: "differ"})
+		c.add(Difference{Part: "bytes of the header that belong to no tag"})
 	}
 	return &c.result, nil
 }

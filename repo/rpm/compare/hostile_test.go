@@ -59,6 +59,14 @@ func TestContentThatTheHeaderHides(t *testing.T) {
 	require.Len(t, r.Differences, 1)
 	require.Equal(t, "/opt/one", r.Differences[0].File)
 	require.Contains(t, r.Differences[0].Part, "content")
+
+	// Another mode does not hide it.
+	b = write(t, "b.rpm", oneFile(zip(t, entry("./opt/one", "abcx")+end), rpmtest.Int16s(1030, 0o100755)))
+	r, err = compare.Files(t.Context(), a, b, t.TempDir())
+	require.NoError(t, err)
+	require.Len(t, r.Differences, 2)
+	require.Equal(t, "mode", r.Differences[0].Part)
+	require.Contains(t, r.Differences[1].Part, "content")
 }
 
 func TestPayloadsThatDoNotHoldTogether(t *testing.T) {

@@ -60,25 +60,8 @@ func (c *comparison) members(first, second []member, files *fileLists) error {
 		if !ok {
 			continue // the headers tell that
 		}
-		switch {
-		case m.size == 0 && o.size == 0 && m.fields.links > 1:
-			// Another name of a file whose content is in the archive under the last one.
-		case m.sum == o.sum && files.content[m.path]:
-			c.add(Difference{File: m.path, Part: "digest in the header", A: "differs, though the content is the same"})
-		case m.sum == o.sum || !files.content[m.path] && files.told[m.path]:
-			if m.fields != o.fields && files.same && !files.told[m.path] {
-				a, b := shorten(m.fields.String(), o.fields.String())
-				c.add(Difference{File: m.path, Part: "archive member", A: a, B: b})
-			}
-		case m.unpacked == "" || o.unpacked == "":
-			c.add(Difference{
-				File: m.path, Part: "content (not looked into)",
-				A: fmt.Sprintf("%d bytes, sha256 %x", m.size, m.sum[:8]), B: fmt.Sprintf("%d bytes, sha256 %x", o.size, o.sum[:8]),
-			})
-		default:
-			if err := c.content(m.path, m.unpacked, o.unpacked); err != nil {
-				return err
-			}
+		if err := c.member(m, o, files); err != nil {
+			return err
 		}
 	}
 	if files.same {
@@ -92,6 +75,30 @@ func (c *comparison) members(first, second []member, files *fileLists) error {
 	return nil
 }
 
+// member compares two entries of one path.
+func (c *comparison) member(m, o member, files *fileLists) error {
+	told := files.told[m.path]
+	switch {
+	case m.size == 0 && o.size == 0 && m.fields.links > 1:
+		// Another name of a file whose content is in the archive under the last one.
+	case m.sum != o.sum && !m.regular() && told:
+		// Where a link points is in the header too.
+	case m.sum != o.sum && (m.unpacked == "" || o.unpacked == ""):
+		c.add(Difference{
+			File: m.path, Part: "content (not looked into)",
+			A: fmt.Sprintf("%d bytes, sha256 %x", m.size, m.sum[:8]), B: fmt.Sprintf("%d bytes, sha256 %x", o.size, o.sum[:8]),
+		})
+	case m.sum != o.sum:
+		return c.content(m.path, m.unpacked, o.unpacked)
+	case files.content[m.path]:
+		c.add(Difference{File: m.path, Part: "digest in the header differs, though the content is the same"})
+	case m.fields != o.fields && files.same && !told:
+		a, b := shorten(m.fields.String(), o.fields.String())
+		c.add(Difference{File: m.path, Part: "archive member", A: a, B: b})
+	}
+	return nil
+}
+
 // member is one entry of an archive.
 type member struct {
 	path     string
@@ -100,6 +107,9 @@ type member struct {
 	fields   fields
 	unpacked string // path of its content; "" when it was not asked for or is too much
 }
+
+// regular says whether it is a plain file; an entry that says nothing is one.
+func (m member) regular() bool { return m.fields.mode == 0 || m.fields.mode&0o170000 == 0o100000 }
 
 // fields are those of an entry that say something of the file.
 type fields struct{ inode, mode, uid, gid, links, mtime, major, minor, rmajor, rminor uint32 }

@@ -164,7 +164,7 @@ func (c *comparison) elements(tag rpm.Tag, x, y []string, files *fileLists) {
 		c.add(value(d, x[i], y[i]))
 	}
 	if told == 0 {
-		c.add(Difference{Tag: Name(tag), Part: "kind of value", A: "differs"})
+		c.add(Difference{Tag: Name(tag), Part: "kind of value"})
 	}
 }
 
