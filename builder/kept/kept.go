@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ohpc-build/ohpc-build/builder/rootless"
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 )
@@ -148,6 +149,10 @@ func (r *Root) readme() []byte {
 		}
 		enter += "\n\n(with --state, --catalog or --tree as they were given for the build). When the\nrecipe has changed since, it is built anew first."
 	}
+	remove := "rm -r"
+	if rootless.Inside() {
+		remove = "ohpc-build unshare rm -r" // files of the build's user are not the user's
+	}
 	return []byte(fmt.Sprintf(`This is what the build of %s left, which %s.
 
     %-8s  what the build changed in its root
@@ -159,8 +164,8 @@ func (r *Root) readme() []byte {
 
 Nothing needs it. To be rid of it, remove this folder:
 
-    rm -r %s
-`, r.Job, how, Changes, Build, r.Run.Topdir, Log, record, enter, quote(r.dir)))
+    %s %s
+`, r.Job, how, Changes, Build, r.Run.Topdir, Log, record, enter, remove, quote(r.dir)))
 }
 
 // quote is a word as a shell reads it.
