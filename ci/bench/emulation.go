@@ -93,6 +93,11 @@ func (b *bench) buildTime(ctx context.Context, recipe, arch, emulation string) (
 	if _, err := build.call(ctx); err != nil {
 		return 0, err
 	}
+	return jobTime(out, recipe, arch)
+}
+
+// jobTime is how long a recipe's own job took, by the report in an output folder.
+func jobTime(out, recipe, arch string) (float64, error) {
 	text, err := os.ReadFile(filepath.Join(out, "report", "matrix.json"))
 	if err != nil {
 		return 0, err

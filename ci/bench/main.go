@@ -35,6 +35,7 @@ func benchmarks() []benchmark {
 		{name: "meta", run: metaPackages},
 		{name: "repodata", run: repodata},
 		{name: "sign", run: signing},
+		{name: "overhead", run: overhead, slow: true},
 		{name: "emulation", run: emulation, slow: true},
 		{name: "emulation-plain", run: emulationPlain, slow: true},
 	}
