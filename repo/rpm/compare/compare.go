@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
+	"github.com/ohpc-build/ohpc-build/repo/rpm/compare/text"
 )
 
 // Difference is one place in which two packages differ. What is in it has been
@@ -114,7 +115,7 @@ func (c *comparison) add(d Difference) {
 		c.result.Further++
 		return
 	}
-	d.Tag, d.File, d.Part = printable(d.Tag), printable(d.File), printable(d.Part)
+	d.Tag, d.File, d.Part = text.Printable(d.Tag), text.Printable(d.File), text.Printable(d.Part)
 	c.result.Differences = append(c.result.Differences, d)
 }
 

@@ -2,11 +2,12 @@ package compare
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
+	"github.com/ohpc-build/ohpc-build/repo/rpm/compare/content"
+	"github.com/ohpc-build/ohpc-build/repo/rpm/compare/text"
 )
 
 // fileLists is what the two headers' lists of files have in common, and in what
@@ -71,27 +72,27 @@ func describe(f rpm.File) string {
 	if f.LinkTo != "" {
 		s += " → " + f.LinkTo
 	}
-	short, _ := shorten(s, "")
+	short, _ := text.Shorten(s, "")
 	return short
 }
 
 // attributes compares everything but the content.
 func (c *comparison) attributes(path string, f, g rpm.File) {
-	text := func(part, a, b string) {
+	field := func(part, a, b string) {
 		if a != b {
-			a, b = shorten(a, b)
+			a, b = text.Shorten(a, b)
 			c.add(Difference{File: path, Part: part, A: a, B: b})
 		}
 	}
-	text("mode", fmt.Sprintf("%06o", f.Mode), fmt.Sprintf("%06o", g.Mode))
-	text("owner", f.User, g.User)
-	text("group", f.Group, g.Group)
-	text("flags", fmt.Sprintf("%#x", uint32(f.Flags)), fmt.Sprintf("%#x", uint32(g.Flags)))
-	text("time", stamp(f.ModTime), stamp(g.ModTime))
-	text("link", f.LinkTo, g.LinkTo)
+	field("mode", fmt.Sprintf("%06o", f.Mode), fmt.Sprintf("%06o", g.Mode))
+	field("owner", f.User, g.User)
+	field("group", f.Group, g.Group)
+	field("flags", fmt.Sprintf("%#x", uint32(f.Flags)), fmt.Sprintf("%#x", uint32(g.Flags)))
+	field("time", stamp(f.ModTime), stamp(g.ModTime))
+	field("link", f.LinkTo, g.LinkTo)
 	if !regular(f) || !regular(g) {
-		text("size", fmt.Sprint(f.Size), fmt.Sprint(g.Size))
-		text("digest", f.Digest, g.Digest)
+		field("size", fmt.Sprint(f.Size), fmt.Sprint(g.Size))
+		field("digest", f.Digest, g.Digest)
 	}
 }
 
@@ -99,25 +100,7 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // content compares two unpacked files of one path.
 func (c *comparison) content(path, a, b string) error {
-	f, err := os.Open(a)
-	if err != nil {
-		return fmt.Errorf("comparing %s: %w", path, err)
-	}
-	defer f.Close()
-	g, err := os.Open(b)
-	if err != nil {
-		return fmt.Errorf("comparing %s: %w", path, err)
-	}
-	defer g.Close()
-	x, err := newBytes(f)
-	if err != nil {
-		return fmt.Errorf("comparing %s: %w", path, err)
-	}
-	y, err := newBytes(g)
-	if err != nil {
-		return fmt.Errorf("comparing %s: %w", path, err)
-	}
-	found, err := contents(x, y, 0)
+	found, err := content.Files(a, b)
 	if err != nil {
 		return fmt.Errorf("comparing %s: %w", path, err)
 	}
@@ -126,8 +109,7 @@ func (c *comparison) content(path, a, b string) error {
 			c.result.Further += len(found) - i
 			break
 		}
-		d.File = path
-		c.add(d)
+		c.add(Difference{File: path, Part: d.Part, A: d.A, B: d.B, Diff: d.Diff})
 	}
 	return nil
 }

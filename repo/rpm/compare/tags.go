@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
+	"github.com/ohpc-build/ohpc-build/repo/rpm/compare/text"
 )
 
 // dependencyKinds are the three parallel arrays of each kind of dependency,
@@ -90,7 +91,7 @@ func (c *comparison) header(files *fileLists) {
 func (c *comparison) digests() {
 	for _, tag := range payloads {
 		if !c.a.Header().SameEntry(c.b.Header(), tag) {
-			a, b := shorten(c.a.Header().Text(tag), c.b.Header().Text(tag))
+			a, b := text.Shorten(c.a.Header().Text(tag), c.b.Header().Text(tag))
 			c.add(Difference{Tag: Name(tag), Part: "the same files, archived or compressed otherwise", A: a, B: b})
 		}
 	}
@@ -109,7 +110,7 @@ func (c *comparison) dependencies(name string, tags [3]rpm.Tag) bool {
 		c.add(Difference{Tag: name, Part: fmt.Sprintf("order, at the %d.", i+1), A: at(x, i), B: at(y, i)})
 		return true
 	}
-	a, b := shorten(strings.Join(first, ", "), strings.Join(second, ", "))
+	a, b := text.Shorten(strings.Join(first, ", "), strings.Join(second, ", "))
 	c.add(Difference{Tag: name, A: a, B: b})
 	return true
 }
@@ -139,7 +140,7 @@ func (c *comparison) tag(tag rpm.Tag, files *fileLists) {
 	case len(x) == 1 && len(y) == 1:
 		c.add(value(Difference{Tag: name}, x[0], y[0]))
 	case len(x) != len(y):
-		a, b := shorten(strings.Join(without(x, y), ", "), strings.Join(without(y, x), ", "))
+		a, b := text.Shorten(strings.Join(without(x, y), ", "), strings.Join(without(y, x), ", "))
 		c.add(Difference{Tag: name, Part: fmt.Sprintf("%d and %d elements", len(x), len(y)), A: a, B: b})
 	default:
 		c.elements(tag, x, y, files)
@@ -171,11 +172,11 @@ func (c *comparison) elements(tag rpm.Tag, x, y []string, files *fileLists) {
 // value completes a difference between two texts.
 func value(d Difference, a, b string) Difference {
 	if strings.Contains(a, "\n") || strings.Contains(b, "\n") {
-		if d.Diff = unified(a, b); d.Diff != "" {
+		if d.Diff = text.Unified(a, b); d.Diff != "" {
 			return d
 		}
 	}
-	d.A, d.B = shorten(a, b)
+	d.A, d.B = text.Shorten(a, b)
 	return d
 }
 
@@ -216,6 +217,6 @@ func at(list []string, i int) string {
 	if i >= len(list) {
 		return ""
 	}
-	s, _ := shorten(list[i], "")
+	s, _ := text.Shorten(list[i], "")
 	return s
 }

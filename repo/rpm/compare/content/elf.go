@@ -1,10 +1,12 @@
-package compare
+package content
 
 import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
+
+	"github.com/ohpc-build/ohpc-build/repo/rpm/compare/text"
 )
 
 // section is one section of an ELF file (ELF: chapter 4, sections).
@@ -19,11 +21,12 @@ const (
 
 	maxSections = 1 << 16
 	maxNames    = 16 << 20 // bytes of all sections' names
+	maxName     = 4096     // bytes of one
 )
 
 // elfFiles compares two ELF files section by section. What is malformed is left
 // to the comparison byte by byte.
-func elfFiles(a, b content) ([]Difference, error) {
+func elfFiles(a, b piece) ([]Difference, error) {
 	x, okX, err := sections(a)
 	if err != nil {
 		return nil, err
@@ -65,12 +68,12 @@ func shown(name string) string {
 	if name == "" {
 		return "(without a name)"
 	}
-	return clip(name, maxValue)
+	return text.Clip(name, text.MaxValue)
 }
 
 // sameSection compares two sections of one name. Where they lie in the file and in
 // memory follows from the others' sizes, unless nothing else differs.
-func sameSection(a, b content, s, o section) ([]Difference, error) {
+func sameSection(a, b piece, s, o section) ([]Difference, error) {
 	part := "section " + shown(s.name)
 	if s.kind != o.kind || s.flags != o.flags {
 		return []Difference{{
@@ -88,7 +91,7 @@ func sameSection(a, b content, s, o section) ([]Difference, error) {
 
 // sections reads a file's table of sections. ok is false when there is none, or
 // it does not hold together.
-func sections(c content) (all []section, ok bool, err error) {
+func sections(c piece) (all []section, ok bool, err error) {
 	head, err := c.head(64)
 	if err != nil || len(head) < 64 {
 		return nil, false, err
@@ -147,7 +150,7 @@ func sections(c content) (all []section, ok bool, err error) {
 }
 
 // named gives the sections their names. Those that share one are numbered.
-func named(c content, all []section, nameAt []uint32, names int) ([]section, bool, error) {
+func named(c piece, all []section, nameAt []uint32, names int) ([]section, bool, error) {
 	if all[names].kind == sectionNoBits || all[names].size > maxNames {
 		return nil, false, nil
 	}
@@ -161,7 +164,7 @@ func named(c content, all []section, nameAt []uint32, names int) ([]section, boo
 			return nil, false, nil
 		}
 		name, _, _ := bytes.Cut(strings[nameAt[i]:], []byte{0})
-		if len(name) > maxPath {
+		if len(name) > maxName {
 			return nil, false, nil
 		}
 		all[i].name = string(name)

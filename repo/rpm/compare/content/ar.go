@@ -1,4 +1,4 @@
-package compare
+package content
 
 import (
 	"errors"
@@ -6,6 +6,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/ohpc-build/ohpc-build/repo/rpm/compare/text"
 )
 
 const (
@@ -18,11 +20,11 @@ const (
 type arMember struct {
 	name   string
 	fields string // time, owner, group, mode
-	data   content
+	data   piece
 }
 
 // archives compares two static libraries, member by member.
-func archives(a, b content, depth int) ([]Difference, error) {
+func archives(a, b piece, depth int) ([]Difference, error) {
 	x, okX, err := arMembers(a)
 	if err != nil {
 		return nil, err
@@ -33,14 +35,14 @@ func archives(a, b content, depth int) ([]Difference, error) {
 	}
 	var found []Difference
 	for i := range min(len(x), len(y)) {
-		part := "member " + clip(x[i].name, maxValue)
+		part := "member " + text.Clip(x[i].name, text.MaxValue)
 		if x[i].name != y[i].name {
 			return append(found, Difference{
-				Part: fmt.Sprintf("the %d. member", i+1), A: printable(clip(x[i].name, maxValue)), B: printable(clip(y[i].name, maxValue)),
+				Part: fmt.Sprintf("the %d. member", i+1), A: text.Printable(text.Clip(x[i].name, text.MaxValue)), B: text.Printable(text.Clip(y[i].name, text.MaxValue)),
 			}), nil
 		}
 		if x[i].fields != y[i].fields {
-			found = append(found, Difference{Part: part + ", time, owner and mode", A: printable(x[i].fields), B: printable(y[i].fields)})
+			found = append(found, Difference{Part: part + ", time, owner and mode", A: text.Printable(x[i].fields), B: text.Printable(y[i].fields)})
 		}
 		off, err := firstByte(x[i].data, y[i].data)
 		if err != nil {
@@ -65,7 +67,7 @@ func archives(a, b content, depth int) ([]Difference, error) {
 }
 
 // arMembers reads the list of members. ok is false when it does not hold together.
-func arMembers(c content) (all []arMember, ok bool, err error) {
+func arMembers(c piece) (all []arMember, ok bool, err error) {
 	var long string
 	for off := int64(len(arMagic)); off < c.Size(); {
 		h := make([]byte, arHeader)

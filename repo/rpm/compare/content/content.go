@@ -1,4 +1,4 @@
-package compare
+package content
 
 import (
 	"bytes"
@@ -9,29 +9,58 @@ import (
 	"os"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/ohpc-build/ohpc-build/repo/rpm/compare/text"
 )
 
-// content is the bytes of a file, or of a part of one.
-type content struct {
+// Difference is one place in which two files differ.
+type Difference struct {
+	Part string // of the file
+	A, B string // what is there, shortened
+	Diff string // of texts: their lines
+}
+
+// piece is the bytes of a file, or of a part of one.
+type piece struct {
 	*io.SectionReader
 }
 
-func newBytes(f *os.File) (content, error) {
+// Files says in what the files at two paths differ, and nothing when they do not.
+func Files(a, b string) ([]Difference, error) {
+	f, x, err := open(a)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	g, y, err := open(b)
+	if err != nil {
+		return nil, err
+	}
+	defer g.Close()
+	return contents(x, y, 0)
+}
+
+func open(path string) (*os.File, piece, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, piece{}, err
+	}
 	fi, err := f.Stat()
 	if err != nil {
-		return content{}, err
+		f.Close()
+		return nil, piece{}, err
 	}
-	return content{io.NewSectionReader(f, 0, fi.Size())}, nil
+	return f, piece{io.NewSectionReader(f, 0, fi.Size())}, nil
 }
 
 // part is n bytes at off, as far as they exist.
-func (c content) part(off, n int64) content {
+func (c piece) part(off, n int64) piece {
 	off = min(max(off, 0), c.Size())
-	return content{io.NewSectionReader(c, off, min(max(n, 0), c.Size()-off))}
+	return piece{io.NewSectionReader(c, off, min(max(n, 0), c.Size()-off))}
 }
 
 // head is the first n bytes, as far as they exist.
-func (c content) head(n int64) ([]byte, error) {
+func (c piece) head(n int64) ([]byte, error) {
 	b := make([]byte, min(max(n, 0), c.Size()))
 	if _, err := c.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
@@ -45,7 +74,7 @@ const (
 )
 
 // contents says in what two files differ, by what they are.
-func contents(a, b content, depth int) ([]Difference, error) {
+func contents(a, b piece, depth int) ([]Difference, error) {
 	x, err := a.head(16)
 	if err != nil {
 		return nil, err
@@ -73,7 +102,7 @@ func contents(a, b content, depth int) ([]Difference, error) {
 }
 
 // texts compares files that are text, and says nothing of others.
-func texts(a, b content) ([]Difference, error) {
+func texts(a, b piece) ([]Difference, error) {
 	x, err := a.head(maxText)
 	if err != nil {
 		return nil, err
@@ -85,7 +114,7 @@ func texts(a, b content) ([]Difference, error) {
 	if !isText(x) || !isText(y) {
 		return nil, nil
 	}
-	if diff := unified(string(x), string(y)); diff != "" {
+	if diff := text.Unified(string(x), string(y)); diff != "" {
 		return []Difference{{Part: "lines", Diff: diff}}, nil
 	}
 	return nil, nil
@@ -94,7 +123,7 @@ func texts(a, b content) ([]Difference, error) {
 func isText(b []byte) bool { return utf8.Valid(b) && bytes.IndexByte(b, 0) < 0 }
 
 // raw tells the first place in which two files differ.
-func raw(a, b content, part string) ([]Difference, error) {
+func raw(a, b piece, part string) ([]Difference, error) {
 	off, err := firstByte(a, b)
 	if err != nil || off < 0 {
 		return nil, err
@@ -115,13 +144,13 @@ func raw(a, b content, part string) ([]Difference, error) {
 		return nil, err
 	}
 	if s, t := x.text(), y.text(); s != "" && t != "" && s != t {
-		return []Difference{{Part: where, A: printable(s), B: printable(t)}}, nil
+		return []Difference{{Part: where, A: text.Printable(s), B: text.Printable(t)}}, nil
 	}
 	return []Difference{{Part: where, A: x.hex(), B: y.hex()}}, nil
 }
 
 // firstByte is where two files begin to differ, or -1.
-func firstByte(a, b content) (int64, error) {
+func firstByte(a, b piece) (int64, error) {
 	const block = 64 << 10
 	x, y := make([]byte, block), make([]byte, block)
 	for off := int64(0); ; off += block {
@@ -153,7 +182,7 @@ type window struct {
 	at    int
 }
 
-func around(c content, off int64) (window, error) {
+func around(c piece, off int64) (window, error) {
 	const before, after = 48, 48
 	start := max(off-before, 0)
 	b, err := c.part(start, off-start+after).head(before + after)
@@ -162,12 +191,12 @@ func around(c content, off int64) (window, error) {
 
 // text is the printable text that the place is in, "" when it is in none.
 func (w window) text() string {
-	printable := func(c byte) bool { return c >= ' ' && c < 0x7f || c == '\t' }
+	shown := func(c byte) bool { return c >= ' ' && c < 0x7f || c == '\t' }
 	start, end := w.at, w.at
-	for start > 0 && printable(w.bytes[start-1]) {
+	for start > 0 && shown(w.bytes[start-1]) {
 		start--
 	}
-	for end < len(w.bytes) && printable(w.bytes[end]) {
+	for end < len(w.bytes) && shown(w.bytes[end]) {
 		end++
 	}
 	if end-start < 4 {

@@ -1,4 +1,4 @@
-package compare
+package text
 
 import (
 	"fmt"
@@ -7,19 +7,21 @@ import (
 	"unicode/utf8"
 )
 
+// MaxValue is how many bytes of a value are told.
+const MaxValue = 100
+
 const (
-	maxValue   = 100 // characters of a value that are told
 	maxContext = 24  // characters in front of the first difference
 	maxLine    = 160 // characters of a line of a text
 	maxLines   = 24  // lines of a text that are told
 	maxTable   = 4 << 20
 )
 
-// shorten makes two different values fit into a line, around the first place in
+// Shorten makes two different values fit into a line, around the first place in
 // which they differ.
-func shorten(a, b string) (string, string) {
+func Shorten(a, b string) (string, string) {
 	start := 0
-	if len(a) > maxValue || len(b) > maxValue {
+	if len(a) > MaxValue || len(b) > MaxValue {
 		for start < min(len(a), len(b)) && a[start] == b[start] {
 			start++
 		}
@@ -44,11 +46,11 @@ func cut(s string, start int) string {
 	if start > 0 {
 		text = "…" + text
 	}
-	return printable(clip(text, maxValue))
+	return Printable(Clip(text, MaxValue))
 }
 
-// clip is s with at most n bytes, and what says that there were more.
-func clip(s string, n int) string {
+// Clip is s with at most n bytes, and what says that there were more.
+func Clip(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
@@ -58,8 +60,8 @@ func clip(s string, n int) string {
 	return s[:n] + "…"
 }
 
-// printable shows what is not for a terminal as its number.
-func printable(s string) string {
+// Printable shows what is not for a terminal as its number.
+func Printable(s string) string {
 	if !strings.ContainsFunc(s, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }) {
 		return s
 	}
@@ -79,8 +81,8 @@ func printable(s string) string {
 	return sb.String()
 }
 
-// unified is a short unified diff of two texts: "" when they have the same lines.
-func unified(a, b string) string {
+// Unified is a short unified diff of two texts: "" when they have the same lines.
+func Unified(a, b string) string {
 	x, y := lines(a), lines(b)
 	start := 0
 	for start < min(len(x), len(y)) && x[start] == y[start] {
@@ -130,7 +132,7 @@ func (h *hunk) line(sign byte, s string) {
 	}
 	h.written++
 	h.sb.WriteByte(sign)
-	h.sb.WriteString(strings.ReplaceAll(printable(clip(s, maxLine)), `\u0009`, "\t"))
+	h.sb.WriteString(strings.ReplaceAll(Printable(Clip(s, maxLine)), `\u0009`, "\t"))
 	h.sb.WriteByte('\n')
 }
 
