@@ -35,7 +35,11 @@ func (m *Matrix) CheckHost(ctx context.Context) error {
 		}
 	}
 	add(rootless.Check()) // a process that could become root of a namespace has
-	add(checkOwner(m.opt.State))
+	if err := checkOwner(m.opt.State); err != nil {
+		add(err)
+	} else if os.Geteuid() == 0 {
+		add(checkFileSystem(m.opt.State))
+	}
 	if _, err := sandbox.New(m.opt.Runtime, filepath.Join(m.opt.State, "run")); err != nil {
 		add(err)
 	}
@@ -101,6 +105,34 @@ func checkOwner(dir string) error {
 	}
 	if me := os.Geteuid(); int(st.Uid) != me {
 		return fmt.Errorf("the state folder %s belongs to another user (%s): every user has a state folder of their own; name one with --state", dir, ownerName(st.Uid))
+	}
+	return nil
+}
+
+// checkFileSystem refuses a state folder where root file systems cannot lie. Network
+// file systems know nothing of a user's subordinate ids, or of attributes, and homes
+// of clusters are often on one.
+func checkFileSystem(dir string) error {
+	tmp, err := os.MkdirTemp(dir, "trial-")
+	if err != nil {
+		return fmt.Errorf("the state folder: %w", err)
+	}
+	defer os.RemoveAll(tmp)
+	attribute := "trusted.overlay.opaque"
+	if rootless.Inside() {
+		attribute = "user.overlay.opaque"
+	}
+	for _, needed := range []struct {
+		what string
+		try  func() error
+	}{
+		{"files of several users", func() error { return unix.Lchown(tmp, 1000, 1000) }},
+		{"extended attributes", func() error { return unix.Lsetxattr(tmp, attribute, []byte("y"), 0) }},
+		{"marks of deleted files", func() error { return unix.Mknod(filepath.Join(tmp, "whiteout"), unix.S_IFCHR, 0) }},
+	} {
+		if err := needed.try(); err != nil {
+			return fmt.Errorf("the file system of the state folder %s cannot hold %s (%w), as root file systems need them; name a folder on a local disk with --state", dir, needed.what, err)
+		}
 	}
 	return nil
 }

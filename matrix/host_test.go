@@ -28,6 +28,17 @@ func TestOwner(t *testing.T) {
 	require.Error(t, checkOwner(dir+"/absent"))
 }
 
+func TestFileSystem(t *testing.T) {
+	testenv.Root(t)
+	dir := t.TempDir()
+	require.NoError(t, checkFileSystem(dir))
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
+	// A file system without owners and attributes of its own.
+	require.Error(t, checkFileSystem("/proc/self"))
+}
+
 func TestGroupsRemedy(t *testing.T) {
 	require.Contains(t, groupsRemedy(true, true), "run: systemd-run --user --scope")
 	require.Contains(t, groupsRemedy(true, false), "run ohpc-build as root")

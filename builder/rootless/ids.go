@@ -49,6 +49,19 @@ func free(text string) int {
 	return next
 }
 
+// listed are the ids that getsubids prints: "0: alice 100000 65536".
+func listed(text, name string) []span {
+	var spans []span
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if len(fields) != 4 {
+			continue
+		}
+		spans = append(spans, subordinate(strings.Join(fields[1:], ":"), name, name)...)
+	}
+	return spans
+}
+
 func lines(text string) func(yield func(string, span) bool) {
 	return func(yield func(string, span) bool) {
 		for line := range strings.Lines(text) {

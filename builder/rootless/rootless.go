@@ -178,18 +178,35 @@ func mappings() (uids, gids []idRange, err error) {
 	if u, err := user.LookupId(id); err == nil {
 		name = u.Username
 	}
-	lists := map[string]string{}
+	next := 0
+	spans := map[string][]span{}
 	for _, path := range []string{subuidFile, subgidFile} {
 		text, err := os.ReadFile(path)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, nil, fmt.Errorf("reading the subordinate ids: %w", err)
 		}
-		lists[path] = string(text)
+		next = max(next, free(string(text)))
+		if spans[path] = subordinate(string(text), name, id); len(spans[path]) == 0 {
+			spans[path] = directory(path, name)
+		}
 	}
-	uids = mapping(uid, subordinate(lists[subuidFile], name, id))
-	gids = mapping(gid, subordinate(lists[subgidFile], name, id))
+	uids, gids = mapping(uid, spans[subuidFile]), mapping(gid, spans[subgidFile])
 	if size(uids) < wanted || size(gids) < wanted {
-		return nil, nil, tooFew(name, min(size(uids), size(gids))-1, max(free(lists[subuidFile]), free(lists[subgidFile])))
+		return nil, nil, tooFew(name, min(size(uids), size(gids))-1, next)
 	}
 	return uids, gids, nil
+}
+
+// directory asks for ids that come from a directory service in place of a file, as
+// sites with many hosts have it (nsswitch.conf: subid). Old hosts cannot be asked.
+func directory(file, name string) []span {
+	args := []string{name}
+	if file == subgidFile {
+		args = []string{"-g", name}
+	}
+	out, err := exec.Command("getsubids", args...).Output()
+	if err != nil {
+		return nil
+	}
+	return listed(string(out), name)
 }

@@ -28,6 +28,7 @@ func TestMapping(t *testing.T) {
 		require.Equal(t, test.want, got, test.name)
 		require.Equal(t, test.size, size(got), test.name)
 	}
+	require.Equal(t, []span{{100000, 65536}, {300000, 10}}, listed("0: alice 100000 65536\n1: alice 300000 10\n2: bob 1 1\nnonsense\n", "alice"))
 	require.Equal(t, 500000, free(list))
 	require.Equal(t, 100000, free(""))
 }
