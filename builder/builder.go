@@ -229,6 +229,9 @@ func rpmbuildArgs(job Job, jobs int) []string {
 		{"clamp_mtime_to_source_date_epoch", "1"},
 		{"_srcdefattr", "(-,root,root)"}, // otherwise who builds owns what is in the source package
 		{"_smp_build_ncpus", strconv.Itoa(jobs)},
+		// Left to the shell: the source package holds the spec with its macros expanded,
+		// and is to be the same whatever machine it was written on.
+		{"_smp_mflags", "-j${RPM_BUILD_NCPUS}"},
 	}, job.Defines...) {
 		args = append(args, "--define", d.Name+" "+d.Value)
 	}

@@ -35,7 +35,7 @@ date +%%F > $dir/date
 date -u +%%s > $dir/second
 hostname > $dir/host 2>/dev/null || cat /proc/sys/kernel/hostname > $dir/host
 id -u > $dir/user
-echo $RPM_BUILD_NCPUS > $dir/jobs
+echo %{?_smp_mflags} > $dir/jobs
 echo $HOME > $dir/home
 for i in 1 2 3 4 5 6 7 8 9; do touch many/$i; done
 ls -U many > $dir/order
@@ -66,6 +66,7 @@ echo always > $dir/same
 		require.Contains(t, fickle.Reason, "/opt/ohpc/test/"+name+", lines:")
 	}
 	require.NotContains(t, fickle.Reason, "/opt/ohpc/test/same")
+	require.Regexp(t, `-j\d+\n +\+-j\d+\n`, fickle.Reason)
 	require.Contains(t, fickle.Reason, "-1000\n    +2000", "both values are shown")
 	all, err := os.ReadFile(filepath.Join(l.opt.Out, "report", fickle.Log))
 	require.NoError(t, err)
