@@ -1,7 +1,6 @@
 package buildroot
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -68,7 +67,7 @@ func (a *Assembler) install(ctx context.Context, image Image, below *root, rest,
 		}
 		args = append(args, "/packages/"+p.File)
 	}
-	var installed, messages bytes.Buffer
+	installed, messages := &limited{left: maxOutput}, &limited{left: maxOutput}
 	err = a.sandbox.Run(ctx, sandbox.Spec{
 		Name:       "buildroot",
 		Layers:     a.stack(below, image),
@@ -76,9 +75,10 @@ func (a *Assembler) install(ctx context.Context, image Image, below *root, rest,
 		Args:       args,
 		Mounts:     []sandbox.Mount{{Source: files, Destination: "/packages", ReadOnly: true}},
 		Privileges: sandbox.PackageManager,
+		Limits:     sandbox.Limits{Pids: maxPids, Disk: maxDisk},
 		Timeout:    installTimeout,
-		Stdout:     &installed,
-		Stderr:     &messages,
+		Stdout:     installed,
+		Stderr:     messages,
 	})
 	if err == nil && len(below.Layers) > 0 {
 		err = complete(installed.String(), all)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
@@ -185,16 +184,18 @@ type specRunner struct {
 // Run implements [spec.Runner].
 func (r *specRunner) Run(ctx context.Context, dir string, args []string) error {
 	const inside = "/evaluate"
-	var out strings.Builder
 	err := r.sandbox.Run(ctx, sandbox.Spec{
 		Name: "rpmspec", Layers: r.layers, Args: args, Cwd: inside, UID: nobody, GID: nobody, ReadOnlyRoot: true,
 		Mounts:  []sandbox.Mount{{Source: dir, Destination: inside}},
-		Limits:  sandbox.Limits{Memory: 2 << 30, Pids: 512},
+		Limits:  sandbox.Limits{Memory: 2 << 30, Pids: 512, Disk: 1 << 30},
 		Timeout: specTimeout,
-		Stdout:  &out, Stderr: &out,
 	})
-	var exit *sandbox.ExitError
-	if errors.As(err, &exit) || errors.Is(err, sandbox.ErrTimeout) {
+	var (
+		exit   *sandbox.ExitError
+		memory *sandbox.MemoryError
+		disk   *sandbox.DiskError
+	)
+	if errors.As(err, &exit) || errors.Is(err, sandbox.ErrTimeout) || errors.As(err, &memory) || errors.As(err, &disk) && !disk.Full {
 		return nil // what has no answer will be noticed
 	}
 	return err

@@ -28,6 +28,7 @@ const (
 
 	nobody  = 65534
 	maxPids = 4096
+	maxDisk = 32 << 30 // bytes of a root's changes
 )
 
 // Sandbox runs a command in a container.
@@ -230,7 +231,7 @@ func (c *container) Run(ctx context.Context, cmd validate.Command) error {
 	s := sandbox.Spec{
 		Name: "validate", Layers: c.image.Layers, Upper: cmd.Changes,
 		Args: cmd.Args, Env: cmd.Env, UID: nobody, GID: nobody,
-		Limits: sandbox.Limits{Pids: maxPids}, Timeout: cmd.Timeout,
+		Limits: sandbox.Limits{Pids: maxPids, Disk: maxDisk}, Timeout: cmd.Timeout,
 		Stdout: cmd.Output, Stderr: cmd.Output,
 	}
 	if cmd.Base != "" {
