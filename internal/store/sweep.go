@@ -22,6 +22,7 @@ type Sweep struct {
 	root  *os.Root
 	gate  *os.File  // locked while nobody else is there
 	since time.Time // what was used later is in use; zero: nothing is
+	gone  []string  // folders that were put aside, to be removed at the end
 }
 
 // Sweep begins a sweep. Close it soon.
@@ -29,7 +30,7 @@ func (s *Store) Sweep() (_ *Sweep, err error) {
 	w := &Sweep{store: s}
 	defer func() {
 		if err != nil {
-			w.Close()
+			_ = w.Close()
 			err = fmt.Errorf("beginning to clean the store up: %w", err)
 		}
 	}()
@@ -67,14 +68,23 @@ func (s *Store) Sweep() (_ *Sweep, err error) {
 	return w, nil
 }
 
-// Close ends the sweep.
-func (w *Sweep) Close() {
+// Close ends the sweep. Others may begin before it removes what takes long.
+func (w *Sweep) Close() error {
 	if w.root != nil {
 		w.root.Close()
 	}
 	if w.gate != nil {
 		w.gate.Close()
 	}
+	var errs []error
+	for _, dir := range w.gone {
+		errs = append(errs, os.RemoveAll(dir))
+	}
+	w.gone = nil
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("cleaning the store up: %w", err)
+	}
+	return nil
 }
 
 // Alone says that no other program uses the store.
@@ -96,22 +106,17 @@ type Removal struct {
 // Remove says whether it removed anything: it does not when an entry is in use by
 // now or was replaced. What is gone already counts as removed.
 func (w *Sweep) Remove(r Removal) (bool, error) {
-	done, gone, err := w.remove(r)
-	if gone != "" {
-		err = errors.Join(err, os.RemoveAll(gone))
-	}
+	done, err := w.remove(r)
 	if err != nil {
 		return false, fmt.Errorf("cleaning the store up: %w", err)
 	}
 	return done, nil
 }
 
-// remove moves folders, if there are any, to the folder gone, which takes a moment
-// however large they are.
-func (w *Sweep) remove(r Removal) (done bool, gone string, err error) {
+func (w *Sweep) remove(r Removal) (bool, error) {
 	unlock, err := w.store.lockEntries(unix.LOCK_EX)
 	if err != nil {
-		return false, "", err
+		return false, err
 	}
 	defer unlock()
 	for _, e := range append(slices.Clone(r.Entries), r.Users...) {
@@ -120,16 +125,18 @@ func (w *Sweep) remove(r Removal) (done bool, gone string, err error) {
 			continue
 		}
 		if err != nil {
-			return false, "", err
+			return false, err
 		}
 		if now := e.with(fi); !fi.Mode().IsRegular() || !now.Used.Equal(e.Used) || w.InUse(now) {
-			return false, "", nil
+			return false, nil
 		}
 	}
+	var gone string
 	if len(r.Folders) > 0 {
 		if gone, err = w.store.Temp("gone-"); err != nil {
-			return false, "", err
+			return false, err
 		}
+		w.gone = append(w.gone, gone)
 	}
 	// Records go first: one whose object is gone would promise too much.
 	for _, records := range []bool{true, false} {
@@ -138,14 +145,15 @@ func (w *Sweep) remove(r Removal) (done bool, gone string, err error) {
 				continue
 			}
 			if err := w.root.Remove(e.path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return false, gone, err
+				return false, err
 			}
 		}
 	}
+	// Moving a folder takes a moment, however large it is.
 	for i, dir := range r.Folders {
 		if err := os.Rename(dir, filepath.Join(gone, strconv.Itoa(i))); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return false, gone, err
+			return false, err
 		}
 	}
-	return true, gone, nil
+	return true, nil
 }

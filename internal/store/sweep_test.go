@@ -109,7 +109,7 @@ func TestSweepLeavesWhatOthersUse(t *testing.T) {
 		removed[e.Digest()] = gone
 		require.Equal(t, gone, !other.Has(e.Digest()))
 	}
-	w.Close()
+	require.NoError(t, w.Close())
 	require.Equal(t, map[store.Digest]bool{old: true, used: false, published: false, fresh: false}, removed)
 	requireNoLeftovers(t, s)
 }
@@ -127,7 +127,7 @@ func TestUseAfterTheListCounts(t *testing.T) {
 	listed := entries(t, s)
 	w, err := s.Sweep()
 	require.NoError(t, err)
-	defer w.Close()
+	defer func() { require.NoError(t, w.Close()) }()
 
 	var object, record store.Entry
 	for _, e := range listed {
@@ -169,8 +169,9 @@ func TestNobodyBeginsDuringASweepAlone(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, gone)
 	require.NoDirExists(t, folder)
-	w.Close()
+	require.NoError(t, w.Close())
 	require.NoError(t, <-opened)
+	requireNoLeftovers(t, s)
 }
 
 func TestEntriesFollowNoLink(t *testing.T) {
@@ -194,7 +195,7 @@ func TestEntriesFollowNoLink(t *testing.T) {
 
 	w, err := s.Sweep()
 	require.NoError(t, err)
-	defer w.Close()
+	defer func() { require.NoError(t, w.Close()) }()
 	gone, err := w.Remove(store.Removal{Entries: []store.Entry{{ID: filepath.Base(victim), Used: time.Now()}}})
 	require.False(t, gone)
 	require.Error(t, err)
@@ -264,8 +265,7 @@ func TestSweepBesidePrograms(t *testing.T) {
 					break
 				}
 			}
-			w.Close()
-			if err != nil {
+			if err = errors.Join(err, w.Close()); err != nil {
 				return err
 			}
 		}

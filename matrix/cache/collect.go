@@ -62,13 +62,13 @@ type candidate struct {
 }
 
 // Collect removes what exceeds the limits, the least recently used first.
-func (c *Cache) Collect(ctx context.Context, limits Limits) (*Collection, error) {
+func (c *Cache) Collect(ctx context.Context, limits Limits) (_ *Collection, err error) {
 	// First the right to remove: what others do from now on is marked.
 	sweep, err := c.store.Sweep()
 	if err != nil {
 		return nil, err
 	}
-	defer sweep.Close()
+	defer func() { err = errors.Join(err, sweep.Close()) }()
 	s, err := c.survey(ctx)
 	if err != nil {
 		return nil, err

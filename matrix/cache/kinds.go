@@ -16,6 +16,7 @@ const (
 	groupLayers   = "image layers"
 	groupRoots    = "build roots"
 	groupSources  = "sources"
+	groupDepends  = "dependencies"
 	groupPackages = "packages and logs"
 	groupSigned   = "signed packages"
 	groupAnswers  = "answers"
@@ -30,10 +31,10 @@ const (
 	rankLoose      // objects that no record names
 	rankRoot
 	rankLayer
-	rankImage
 	rankSource
 	rankSigned
 	rankResult
+	rankImage  // made anew of a mirror that has moved, it makes all results worthless
 	rankAnswer // small, and thousands of them are minutes of rpmspec's time
 )
 
@@ -67,6 +68,7 @@ var kinds = map[string]kind{
 	"results":        {group: groupPackages, rank: rankResult, references: ofAll},
 	"signed":         {group: groupSigned, rank: rankSigned, references: ofAll},
 	"source-made-1":  {group: groupSources, rank: rankSource, references: ofAll},
+	"resolved":       {group: groupDepends, rank: rankSource, references: ofPackages},
 	"spec-sources":   {group: groupSources, rank: rankSource, references: ofAll},
 	"spec":           {group: groupAnswers, rank: rankAnswer},
 	"checks":         {group: groupAnswers, rank: rankAnswer},
@@ -94,6 +96,20 @@ func ofAll(raw json.RawMessage) (references, error) {
 	var r references
 	for _, quoted := range digestPattern.FindAll(raw, -1) {
 		r.objects = append(r.objects, store.Digest(strings.Trim(string(quoted), `"`)))
+	}
+	return r, nil
+}
+
+// ofPackages knows what package resolve answers: where a package comes from has
+// digests too, but nothing that is kept.
+func ofPackages(raw json.RawMessage) (references, error) {
+	var packages []struct{ Digest store.Digest }
+	if err := json.Unmarshal(raw, &packages); err != nil {
+		return references{}, fmt.Errorf("reading a record of packages: %w", err)
+	}
+	var r references
+	for _, p := range packages {
+		r.objects = append(r.objects, p.Digest)
 	}
 	return r, nil
 }

@@ -57,9 +57,6 @@ func TestEveryKindIsKnown(t *testing.T) {
 		_, known := kinds[kind]
 		require.True(t, known, "%s keeps records of the kind %q: the table in kinds.go must say what they refer to", dir, kind)
 	}
-	for kind := range kinds {
-		require.NotEmpty(t, used[kind], "nobody keeps records of the kind %q any more", kind)
-	}
 }
 
 func stringConstants(files []*ast.File) map[string]string {

@@ -38,6 +38,7 @@ var keptBy = map[string]string{
 	groupLayers:   "use of their image; unpacked again when gone",
 	groupRoots:    "use by a job; assembled again when gone",
 	groupSources:  "use by a recipe; fetched again when gone",
+	groupDepends:  "use by a job; downloaded again when gone",
 	groupPackages: "results of jobs; built again when gone",
 	groupSigned:   "use by a snapshot; signed again when gone",
 	groupAnswers:  "use by a plan; asked again when gone",
@@ -57,12 +58,12 @@ func (c *Cache) List(ctx context.Context) (*Listing, error) {
 	}
 	groups := map[string]*Group{}
 	for _, name := range []string{
-		groupImages, groupLayers, groupRoots, groupSources, groupPackages, groupSigned, groupAnswers, groupMemory, groupOther,
+		groupImages, groupLayers, groupRoots, groupSources, groupDepends, groupPackages, groupSigned, groupAnswers, groupMemory, groupOther,
 	} {
 		groups[name] = &Group{Name: name, KeptBy: keptBy[name]}
 		l.Groups = append(l.Groups, Group{Name: name})
 	}
-	counted := map[string]bool{groupSources: true, groupPackages: true, groupSigned: true, groupOther: true} // by their objects
+	counted := map[string]bool{groupSources: true, groupDepends: true, groupPackages: true, groupSigned: true, groupOther: true} // by their objects
 	for _, o := range s.objects {
 		g := groups[o.group]
 		g.addEntry(o.Entry)
