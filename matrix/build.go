@@ -118,10 +118,16 @@ func (m *Matrix) runJob(ctx context.Context, j *plan.Job) (report.Job, error) {
 	if err != nil {
 		return failed(err)
 	}
+	if err := m.writeLock(j); err != nil {
+		return failed(err)
+	}
 	if result != nil {
 		return report.Job{Result: report.Reused, Packages: packageRows(result), Hints: result.Hints}, nil
 	}
 	if err := m.jobs.Fetch(ctx, j); err != nil {
+		return failed(err)
+	}
+	if err := m.jobs.Extend(ctx, j, &job.Image); err != nil {
 		return failed(err)
 	}
 	m.jobs.Explain(j, &job)

@@ -17,6 +17,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/builder"
 	"github.com/ohpc-build/ohpc-build/builder/buildroot"
 	"github.com/ohpc-build/ohpc-build/builder/kept"
+	"github.com/ohpc-build/ohpc-build/builder/resolve"
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/matrix/jobs"
@@ -57,6 +58,11 @@ type Options struct {
 	// for it unless its inputs have changed.
 	Keep  Keep
 	Shell io.Writer
+
+	// Refresh forgets which packages of the distributions builds were found to need.
+	// Locked is a lock file, or a folder of them, that says it for the recipes.
+	Refresh bool
+	Locked  string
 
 	// RpmspecOnly lets rpmspec alone read the specs, without the short cut that
 	// gives the same answers in half the time. It is there to be compared with.
@@ -244,11 +250,16 @@ func (m *Matrix) makePlan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	locks, err := readLocks(m.opt.Locked)
+	if err != nil {
+		return err
+	}
 	stage := m.opt.Progress.Stage("plan", len(m.opt.Catalog.Recipes))
 	defer stage.Close()
 	in := jobs.Input{
 		Catalog: m.opt.Catalog, Cells: m.cells, Recipes: m.opt.Recipes, Others: m.whole, Families: m.opt.Families, Generated: generated,
 		RpmspecOnly: m.opt.RpmspecOnly,
+		Resolver:    resolve.New(m.store, m.sandbox, indexer{}), Extender: extender{m}, Refresh: m.opt.Refresh, Locked: locks,
 	}
 	m.jobs, err = jobs.New(ctx, in, m.store, m.sandbox, m.fetcher, m.opt.Log, stage)
 	var mistake *jobs.RecipeError
@@ -256,6 +267,9 @@ func (m *Matrix) makePlan(ctx context.Context) error {
 		return &UsageError{err}
 	}
 	if err != nil {
+		return err
+	}
+	if err := m.checkLocks(locks); err != nil {
 		return err
 	}
 	for _, s := range m.jobs.Plan.Skips {

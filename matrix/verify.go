@@ -139,6 +139,9 @@ func (m *Matrix) buildAgain(ctx context.Context, v *verify.Verifier, j *plan.Job
 	if err != nil {
 		return nil, err
 	}
+	if err := m.jobs.Extend(ctx, j, &job.Image); err != nil {
+		return nil, err
+	}
 	name := strings.ReplaceAll(j.ID, "/", "_") + ".verify.log"
 	log, err := m.createLog(name)
 	if err != nil {

@@ -87,8 +87,12 @@ func (l *Lock) Of(kind string) []Package {
 
 // JSON is the lock as it is written to a file: the same lock has the same bytes.
 func (l *Lock) JSON() ([]byte, error) {
-	text, err := json.MarshalIndent(l, "", "  ")
-	return append(text, '\n'), err
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false) // people read requirements such as a >= 1
+	err := enc.Encode(l)
+	return text.Bytes(), err
 }
 
 // ReadLock reads a lock file. What it says is checked: it may come from anywhere.

@@ -19,6 +19,9 @@ type buildFlags struct {
 	keep   string
 	shell  bool
 	verify bool
+
+	refresh bool
+	locked  string
 }
 
 func newBuild(f *flags) *cobra.Command {
@@ -44,10 +47,18 @@ tag of the header or the file and its section, is told and is in
 <out>/report/verify, together with what diffoscope says if the host has it. What
 could not be varied is told too. Without a RECIPE, --verify takes all.
 
+What each job's build root was made of is written to <out>/report/locks, one file
+for each job. With --locked, the jobs of the recipes are made of exactly that: a
+lock of another image or of other requirements is refused, and a package that is
+not in the store any more is downloaded again and must be the same. Without it, the
+packages of the distribution that a job was once found to need stay the same until
+its requirements change or --refresh has them resolved anew.
+
 What --keep keeps is in <state>/kept, one folder for each job with a README.`,
 		Example: `  ohpc-build build scotch --arch x86_64 --family compiler=gnu12
   ohpc-build build scotch --arch aarch64 --shell
-  ohpc-build build hwloc scotch --verify`,
+  ohpc-build build hwloc scotch --verify
+  ohpc-build build scotch --locked out/report/locks`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 && !b.verify {
 				return usageError("build takes at least one recipe: ohpc-build recipe list shows them")
@@ -76,6 +87,8 @@ What --keep keeps is in <state>/kept, one folder for each job with a README.`,
 			return err
 		},
 	}
+	cmd.Flags().StringVar(&b.locked, "locked", "", "lock `file`, or folder of lock files, that says what build roots are made of")
+	addRefresh(cmd, &b.refresh)
 	cmd.Flags().StringVar(&b.keep, "keep", "", "keep the build roots of `which` jobs in <state>/kept: failed (also when nothing is said) or all")
 	cmd.Flags().Lookup("keep").NoOptDefVal = "failed"
 	cmd.Flags().BoolVar(&b.shell, "shell", false, "open a shell in the root of a build that fails")
@@ -83,8 +96,17 @@ What --keep keeps is in <state>/kept, one folder for each job with a README.`,
 	return cmd
 }
 
+// addRefresh adds the flag that makes a run ask for what it would remember.
+func addRefresh(cmd *cobra.Command, refresh *bool) {
+	cmd.Flags().BoolVar(refresh, "refresh", false, "resolve anew which packages of the distribution builds need")
+}
+
 // apply checks the flags and adds them to a run's options.
 func (b *buildFlags) apply(opt *matrix.Options, say io.Writer) error {
+	if b.locked != "" && b.refresh {
+		return usageError("--locked says which packages to take, and --refresh has them found anew; give one")
+	}
+	opt.Locked, opt.Refresh = b.locked, b.refresh
 	switch b.keep {
 	case "":
 	case "failed":

@@ -6,11 +6,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ohpc-build/ohpc-build/matrix"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 )
 
 func newMatrix(f *flags) *cobra.Command {
-	return &cobra.Command{
+	var refresh bool
+	cmd := &cobra.Command{
 		Use:   "matrix [RECIPE…]",
 		Short: "Plan, build, sign, validate and publish, for every cell",
 		Long: `matrix takes recipes all the way: it plans what has to be built, builds it in
@@ -21,7 +23,12 @@ Without a RECIPE it takes all. What nothing has changed for is not done again.`,
 		Example: `  ohpc-build matrix
   ohpc-build matrix scotch --arch x86_64`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			m, err := f.matrix(args)
+			opt, err := f.options(args)
+			if err != nil {
+				return err
+			}
+			opt.Refresh = refresh
+			m, err := matrix.New(opt)
 			if err != nil {
 				return err
 			}
@@ -29,6 +36,8 @@ Without a RECIPE it takes all. What nothing has changed for is not done again.`,
 			return f.conclude(cmd, r, err)
 		},
 	}
+	addRefresh(cmd, &refresh)
+	return cmd
 }
 
 // conclude prints how a run went. What the table shows is not said again.

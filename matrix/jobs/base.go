@@ -19,6 +19,7 @@ type Base struct {
 	images   map[string]*closure.List               // by cell
 	provided map[string]map[string][]rpm.Dependency // by cell and name
 	unbuilt  map[string]map[string]bool             // by cell: packages that a spec declares and rpm never writes
+	onDemand map[string]map[string][]string         // by cell: what the image can be extended by
 	endings  []string                               // of the project's packages: -ohpc
 }
 
@@ -31,7 +32,7 @@ func (s *Set) Base() *Base { return s.targets }
 func (s *Set) base(ctx context.Context) (*Base, error) {
 	b := &Base{
 		images: map[string]*closure.List{}, provided: map[string]map[string][]rpm.Dependency{},
-		unbuilt: map[string]map[string]bool{},
+		unbuilt: map[string]map[string]bool{}, onDemand: map[string]map[string][]string{},
 	}
 	for _, c := range s.in.Cells {
 		if c.Image.Digest == "" {
@@ -41,7 +42,7 @@ func (s *Set) base(ctx context.Context) (*Base, error) {
 		if err != nil {
 			return nil, err
 		}
-		b.images[c.String()], b.provided[c.String()] = list, byName(list)
+		b.images[c.String()], b.provided[c.String()], b.onDemand[c.String()] = list, byName(list), c.Target.OnDemand
 	}
 	endings := map[string]bool{defaultEnding: true}
 	for _, c := range s.candidates {
@@ -87,13 +88,16 @@ func (b *Base) Image(c *Cell) *closure.List { return b.images[c.String()] }
 // Provides implements [plan.Base].
 func (b *Base) Provides(target, arch string, req rpm.Dependency) (met, known bool) {
 	cell := target + "/" + arch
-	names, known := b.provided[cell]
-	for _, d := range names[req.Name] {
-		if req.SatisfiedBy(d) {
-			return true, known
-		}
+	_, known = b.provided[cell]
+	if b.holds(cell, req) || known && b.onDemand[cell][req.Name] != nil {
+		return true, known
 	}
 	return false, known || b.Own(target, arch, req.Name)
+}
+
+// holds says whether the image of a cell itself provides something.
+func (b *Base) holds(cell string, req rpm.Dependency) bool {
+	return slices.ContainsFunc(b.provided[cell][req.Name], func(d rpm.Dependency) bool { return req.SatisfiedBy(d) })
 }
 
 // Own says whether a name is of a package that only the project itself can make,

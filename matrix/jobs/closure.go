@@ -53,6 +53,13 @@ type available struct {
 // rules that the plan went by. What none of them provides is the target's affair: rpm
 // refuses the build root when the target lacks it too.
 func pick(j *plan.Job, from []available, base provide.Base) []available {
+	_, root := rootOf(j, from, base)
+	return picked(root, from)
+}
+
+// rootOf is a job's build root, and the world of available packages that it is
+// chosen from.
+func rootOf(j *plan.Job, from []available, base provide.Base) (*provide.World, *provide.Root) {
 	owners := map[*plan.Job]int{j: 0}
 	packages := make([]provide.Package, len(from))
 	for i, a := range from {
@@ -67,11 +74,16 @@ func pick(j *plan.Job, from []available, base provide.Base) []available {
 			packages[i].Files = append(packages[i].Files, f.Path())
 		}
 	}
-	root := provide.NewWorld(packages, base).Root(provide.Consumer{Owner: owners[j], Picks: j.Defines}, j.BuildRequires)
-	var picked []available
+	world := provide.NewWorld(packages, base)
+	return world, world.Root(provide.Consumer{Owner: owners[j], Picks: j.Defines}, j.BuildRequires)
+}
+
+// picked are the available packages of a root, by file name.
+func picked(root *provide.Root, from []available) []available {
+	var all []available
 	for _, step := range root.Steps() {
-		picked = append(picked, from[step.Package])
+		all = append(all, from[step.Package])
 	}
-	slices.SortFunc(picked, func(a, b available) int { return strings.Compare(a.file.File, b.file.File) })
-	return picked
+	slices.SortFunc(all, func(a, b available) int { return strings.Compare(a.file.File, b.file.File) })
+	return all
 }

@@ -6,9 +6,12 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/ohpc-build/ohpc-build/builder"
 	"github.com/ohpc-build/ohpc-build/builder/buildroot"
 	"github.com/ohpc-build/ohpc-build/builder/emulate/toolchain"
+	"github.com/ohpc-build/ohpc-build/builder/resolve"
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
@@ -53,6 +56,14 @@ type Input struct {
 	Generated map[string]source.Generated // by target
 
 	RpmspecOnly bool // see [spec.RpmspecOnly]
+
+	// Resolver and Extender provide what is neither ours nor in the images. What they
+	// answered once counts until Refresh asks anew. Locked has what they need not be
+	// asked about: what jobs are made of.
+	Resolver Resolver
+	Extender Extender
+	Refresh  bool
+	Locked   map[string]*resolve.Lock // by job
 }
 
 // Set is the jobs of a run, with what is known of their results. It is safe for
@@ -74,6 +85,9 @@ type Set struct {
 
 	mu      sync.Mutex
 	results map[string]*builder.Result // by job
+	locks   map[string]*resolve.Lock   // by job
+	fresh   map[string]bool            // what was asked in this run
+	asking  singleflight.Group
 }
 
 // Progress is shown which spec is being read.
@@ -91,6 +105,7 @@ func New(ctx context.Context, in Input, st *store.Store, sb Sandbox, fetcher *so
 		in: in, store: st, sandbox: sb, fetcher: fetcher, log: log, headers: newHeaderCache(st),
 		candidates: map[string]*candidate{}, kept: map[store.Digest]bool{},
 		borrowed: map[*recipes.Target][]spec.Define{}, results: map[string]*builder.Result{},
+		locks: map[string]*resolve.Lock{}, fresh: map[string]bool{},
 	}
 	var candidates []*candidate
 	var skips []plan.Skip

@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/builder"
+	"github.com/ohpc-build/ohpc-build/builder/buildroot"
+	"github.com/ohpc-build/ohpc-build/builder/resolve"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
 	"github.com/ohpc-build/ohpc-build/recipes"
-	"github.com/ohpc-build/ohpc-build/repo/rpm"
 )
 
 // The kinds of records: a job's result by its key, and by its name the parts with
@@ -67,22 +68,25 @@ func (s *Set) Fetch(ctx context.Context, j *plan.Job) error {
 			return fmt.Errorf("%s: %w", j.ID, err)
 		}
 	}
+	if l := s.Lock(j); l != nil {
+		return s.fetchLocked(ctx, l)
+	}
 	return nil
 }
 
 // Prepare makes a job's inputs complete, as far as they are not known from its recipe.
+// All that it needs must have results.
 func (s *Set) Prepare(ctx context.Context, j *plan.Job) error {
 	c := s.candidates[j.ID]
-	if len(c.missing) == 0 {
-		return nil
+	if len(c.missing) > 0 {
+		if err := s.keepInputs(ctx, c); err != nil {
+			return fmt.Errorf("%s: %w", j.ID, err)
+		}
+		if err := s.fetchMissing(ctx, c); err != nil {
+			return fmt.Errorf("%s: %w", j.ID, err)
+		}
 	}
-	if err := s.keepInputs(ctx, c); err != nil {
-		return fmt.Errorf("%s: %w", j.ID, err)
-	}
-	if err := s.fetchMissing(ctx, c); err != nil {
-		return fmt.Errorf("%s: %w", j.ID, err)
-	}
-	return nil
+	return s.resolve(ctx, j)
 }
 
 // Result is what a job made, or nil when that is not known.
@@ -151,7 +155,12 @@ func (s *Set) settle() error {
 			j.Key, j.Reason = "", plan.ReasonNew+", sources to be fetched: "+strings.Join(missing, ", ")
 			continue
 		}
-		if _, _, _, err := s.find(j); err != nil {
+		_, _, _, err := s.find(j)
+		if errors.Is(err, errUnresolved) {
+			j.Key, j.Reason = "", plan.ReasonNew+", dependencies to be resolved"
+			continue
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -177,30 +186,32 @@ func (s *Set) lastParts(j *plan.Job) plan.Parts {
 	return last
 }
 
-// complete adds to a job what it depends on: the packages of the jobs that it
-// needs which its build root must hold. All of these must have results.
+// complete adds to a job what its build root holds beside the image. All jobs that it
+// needs must have results. The error is errUnresolved when somebody has to be asked.
 func (s *Set) complete(j *plan.Job) (builder.Job, plan.Parts, error) {
 	job := s.candidates[j.ID].build
-	var from []available
-	for _, id := range j.Needs {
-		for _, p := range s.results[id].Packages {
-			header, err := s.headers.of(p.Digest)
-			if err != nil {
-				return job, nil, fmt.Errorf("%s: %w", p.File, err)
-			}
-			if header.Arch == j.Arch || header.Arch == "noarch" {
-				from = append(from, available{s.candidates[id].job, p, header})
-			}
-		}
+	l, err := s.lock(j)
+	if err != nil {
+		return job, nil, err
 	}
-	target := func(req rpm.Dependency) (met, known bool) { return s.targets.Provides(j.Target, j.Arch, req) }
+	s.locks[j.ID] = l
 	parts := j.Inputs
 	job.Dependencies = nil
-	for _, a := range pick(j, from, target) {
-		job.Dependencies = append(job.Dependencies, a.file)
-		parts = parts.With(plan.Parts{plan.PartDependency(a.job.Recipe, a.file.File): string(a.file.Digest)})
+	for _, p := range l.Packages {
+		if p.Kind == resolve.KindRPM {
+			job.Dependencies = append(job.Dependencies, buildroot.Package{File: p.File, Digest: p.Digest})
+		}
+		parts = parts.With(plan.Parts{plan.PartDependency(from(p.Origin), p.File): string(p.Digest)})
 	}
 	return job, parts, nil
+}
+
+// from is the recipe or the repository that a package comes from.
+func from(o resolve.Origin) string {
+	if o.Job != "" {
+		return o.Job[:max(0, strings.IndexAny(o.Job+"/", "@/"))]
+	}
+	return strings.ReplaceAll(o.Repository, " ", "_")
 }
 
 // stored finds the result of an earlier build, if all of it is still there.

@@ -1,0 +1,131 @@
+package matrix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/ohpc-build/ohpc-build/builder/buildroot"
+	"github.com/ohpc-build/ohpc-build/builder/image"
+	"github.com/ohpc-build/ohpc-build/builder/image/bridge"
+	"github.com/ohpc-build/ohpc-build/builder/image/debian"
+	"github.com/ohpc-build/ohpc-build/builder/resolve"
+	"github.com/ohpc-build/ohpc-build/internal/store"
+	"github.com/ohpc-build/ohpc-build/matrix/jobs"
+	"github.com/ohpc-build/ohpc-build/repo/rpm"
+	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
+)
+
+// indexer writes the metadata of the folder in which package managers find what is
+// our own.
+type indexer struct{}
+
+// Index implements [resolve.Indexer].
+func (indexer) Index(ctx context.Context, dir string, files []string) error {
+	entries := make([]rpmmd.Entry, len(files))
+	for i, file := range files {
+		text, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			return err
+		}
+		p, err := rpm.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			return err
+		}
+		entries[i] = rpmmd.Entry{Package: p, Location: file, SHA256: store.Of(text).Hex()}
+	}
+	_, err := rpmmd.Write(ctx, dir, entries, rpmmd.Options{})
+	return err
+}
+
+// extender adds packages of the archive to images that were bootstrapped from it.
+type extender struct{ m *Matrix }
+
+// Key implements [jobs.Extender].
+func (e extender) Key(c *jobs.Cell) string {
+	if c.Target.Image.Bootstrap == nil {
+		return ""
+	}
+	b := e.m.bootstrap(c.Target.Image.Bootstrap, nil)
+	return fmt.Sprintf("%s %q %q", b.Suite, b.Components, b.Mirrors)
+}
+
+// Download implements [jobs.Extender].
+func (e extender) Download(ctx context.Context, c *jobs.Cell, names []string) ([]resolve.Package, error) {
+	from := c.Target.Image.Bootstrap
+	if from == nil {
+		return nil, &UsageError{fmt.Errorf("target %s has on_demand packages and no bootstrap that says where they come from", c.Target.Name)}
+	}
+	system, err := bottom(c.Image)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := e.m.store.Temp("demand-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	debs, err := e.m.bootstrap(from, nil).Download(ctx, system, c.Arch, names, dir)
+	var missing *debian.MissingError
+	if errors.As(err, &missing) {
+		return nil, &HostError{Problems: []error{missing}}
+	}
+	if err != nil {
+		return nil, err
+	}
+	packages := make([]resolve.Package, len(debs))
+	for i, d := range debs {
+		digest, _, err := e.m.store.PutFile(ctx, d.Path)
+		if err != nil {
+			return nil, fmt.Errorf("keeping %s: %w", filepath.Base(d.Path), err)
+		}
+		packages[i] = resolve.Package{
+			Name: d.Name, EVR: d.Version, Arch: d.Arch, Kind: resolve.KindDeb, File: filepath.Base(d.Path), Digest: digest,
+			Origin: resolve.Origin{Repository: from.Suite, URL: d.URL},
+		}
+	}
+	return packages, nil
+}
+
+// bottom is the layer of an image that has the system's own list of packages.
+func bottom(img buildroot.Image) (string, error) {
+	for _, layer := range img.Layers {
+		if _, err := os.Lstat(filepath.Join(layer, "var/lib/dpkg/status")); err == nil {
+			return layer, nil
+		}
+	}
+	return "", fmt.Errorf("the image %s has no list of Debian packages", img.Digest.Short())
+}
+
+// Extend implements [jobs.Extender].
+func (e extender) Extend(ctx context.Context, c *jobs.Cell, packages []resolve.Package) (buildroot.Image, error) {
+	var none buildroot.Image
+	images := image.New(e.m.store, filepath.Join(e.m.opt.State, "layers", "images"))
+	base, err := e.m.image(ctx, images, c)
+	if err != nil {
+		return none, err
+	}
+	if base.Digest != c.Image.Digest {
+		return none, fmt.Errorf("the image of %s has changed meanwhile; start again", c)
+	}
+	debs := make([]bridge.Deb, len(packages))
+	for i, p := range packages {
+		debs[i] = bridge.Deb{File: p.File, Digest: p.Digest}
+	}
+	log, err := e.m.createLog("extension_" + c.Target.Name + "_" + c.Arch + ".log")
+	if err != nil {
+		return none, err
+	}
+	defer log.Close()
+	extended, err := bridge.Names(c.Target.OnDemand).Extend(ctx, images, e.m.store, e.m.sandbox, base, debs, log)
+	if err != nil {
+		return none, err
+	}
+	root, err := images.Unpack(ctx, extended)
+	if err != nil {
+		return none, err
+	}
+	return buildroot.Image{Digest: root.Digest, Layers: root.Layers}, nil
+}
