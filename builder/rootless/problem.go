@@ -17,20 +17,23 @@ const sysctls = "/proc/sys"
 // and what mends it.
 type Problem struct {
 	Reason string // one sentence
-	Remedy string // one command for the administrator, or what to do
+	Remedy string // what to do: one command, mostly the administrator's
 }
 
 func (p *Problem) Error() string {
-	return fmt.Sprintf("an ordinary user cannot run containers here: %s; run: %s (or run ohpc-build as root)", p.Reason, p.Remedy)
+	return fmt.Sprintf("an ordinary user cannot run containers here: %s; %s (or run ohpc-build as root)", p.Reason, p.Remedy)
 }
 
 // missing says that a program is not on the host.
 func missing(program string) *Problem {
 	of := "util-linux"
-	if strings.HasPrefix(program, "new") {
+	switch program {
+	case "newuidmap", "newgidmap":
 		of = "uidmap, in other distributions shadow-utils or shadow"
+	case "cat":
+		of = "coreutils"
 	}
-	return &Problem{program + " is not installed (package " + of + ")", "sudo sh ci/setup-host.sh"}
+	return &Problem{program + " is not installed (package " + of + ")", "run: sudo sh ci/setup-host.sh"}
 }
 
 // tooFew says that a user has no or too few subordinate ids.
@@ -40,14 +43,14 @@ func tooFew(name string, have, next int) *Problem {
 		reason = fmt.Sprintf("%s has %d subordinate ids in %s or %s, and the users of a root file system need %d", name, have, subuidFile, subgidFile, most)
 	}
 	ids := fmt.Sprintf("%d-%d", next, next+most-1)
-	return &Problem{reason, fmt.Sprintf("sudo usermod --add-subuids %s --add-subgids %s %s", ids, ids, name)}
+	return &Problem{reason, fmt.Sprintf("run: sudo usermod --add-subuids %s --add-subgids %s %s", ids, ids, name)}
 }
 
 // unmapped says that newuidmap or newgidmap did not map.
 func unmapped(program, said string) *Problem {
 	return &Problem{
 		fmt.Sprintf("%s did not map the subordinate ids: %s", program, said),
-		"sudo chmod u+s $(command -v newuidmap newgidmap), unless they have file capabilities and their file system is mounted nosuid",
+		"run: sudo chmod u+s $(command -v newuidmap newgidmap); it does not help where new privileges are forbidden, as on a file system mounted nosuid",
 	}
 }
 
@@ -58,11 +61,11 @@ func refused(err error) error {
 	}
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EUSERS):
-		return &Problem{"the limit of user namespaces is reached", "sudo sysctl user.max_user_namespaces=63000"}
+		return &Problem{"the limit of user namespaces is reached", "run: sudo sysctl user.max_user_namespaces=63000"}
 	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
 		return &Problem{
 			"user namespaces are forbidden (" + err.Error() + "), as in a container of Docker's",
-			"it outside of that container, or start that one with --security-opt seccomp=unconfined --security-opt systempaths=unconfined",
+			"start that container with --security-opt seccomp=unconfined --security-opt systempaths=unconfined",
 		}
 	}
 	return fmt.Errorf("making a user namespace: %w", err)
@@ -73,13 +76,14 @@ func unusable(said string) *Problem {
 	if p := forbidden(sysctls); p != nil {
 		return p
 	}
+	said, _, _ = strings.Cut(said, "\n") // mount goes on about dmesg
 	if strings.Contains(said, "/proc") {
 		return &Problem{
 			"parts of /proc are hidden, so that no container can have its own (" + said + ")",
-			"it outside of the container that hides them, or start that one with --security-opt systempaths=unconfined",
+			"start the container that hides them with --security-opt systempaths=unconfined",
 		}
 	}
-	return &Problem{"a user namespace cannot mount (" + said + ")", "sudo dmesg, where the kernel says what forbids it"}
+	return &Problem{"a user namespace cannot mount (" + said + ")", "run: sudo dmesg | tail, where the kernel says what forbids it"}
 }
 
 // forbidden looks at the switches with which an administrator forbids user
@@ -100,7 +104,7 @@ func forbidden(dir string) *Problem {
 		setting := strings.ReplaceAll(s.name, "/", ".")
 		return &Problem{
 			fmt.Sprintf("%s (%s=%s)", s.reason, setting, s.off),
-			"sudo sysctl " + setting + "=" + s.on + ", and keep it: echo " + strconv.Quote(setting+"="+s.on) + " | sudo tee /etc/sysctl.d/60-ohpc-build.conf",
+			"run: sudo sysctl " + setting + "=" + s.on + ", and keep it: echo " + strconv.Quote(setting+"="+s.on) + " | sudo tee /etc/sysctl.d/60-ohpc-build.conf",
 		}
 	}
 	return nil

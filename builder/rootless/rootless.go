@@ -109,11 +109,13 @@ func create() (*os.File, error) {
 	// The namespace needs a process as long as it is written to from outside.
 	holder := exec.Command("cat")
 	holder.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, Pdeathsig: syscall.SIGKILL}
-	stdin, err := holder.StdinPipe()
+	stdin, err := holder.StdinPipe() // the end of which ends it
 	if err != nil {
 		return nil, fmt.Errorf("making a user namespace: %w", err)
 	}
-	if err := holder.Start(); err != nil {
+	if err := holder.Start(); errors.Is(err, exec.ErrNotFound) {
+		return nil, missing("cat")
+	} else if err != nil {
 		return nil, refused(err)
 	}
 	defer func() {

@@ -90,8 +90,8 @@ func TestProblemsSayWhatMendsThem(t *testing.T) {
 		"newgidmap did not map the subordinate ids: write to gid_map failed; run": unmapped("newgidmap", "write to gid_map failed"),
 		"the limit of user namespaces is reached; run: sudo sysctl user.max":      refused(syscall.ENOSPC),
 		"user namespaces are forbidden (operation not permitted)":                 refused(syscall.EPERM),
-		"parts of /proc are hidden":                                               unusable("mount: /proc: permission denied."),
-		"cannot mount (mount: /tmp: permission denied.); run: sudo dmesg":         unusable("mount: /tmp: permission denied."),
+		"parts of /proc are hidden":                                               unusable("mount: /proc: permission denied.\n dmesg(1) may have more"),
+		"cannot mount (mount: /tmp: permission denied.); run: sudo dmesg":         unusable("mount: /tmp: permission denied.\n dmesg(1) may have more"),
 	} {
 		var problem *Problem
 		require.ErrorAs(t, err, &problem)
