@@ -39,7 +39,9 @@ func Debian(layers []string, names map[string][]string) ([]Package, error) {
 			return nil
 		}
 		p := Package{
-			Name: fields["Package"], Always: fields["Essential"] == "yes",
+			Name: fields["Package"],
+			// Debian's policy, 2.5: required packages are on every system.
+			Always:   fields["Essential"] == "yes" || fields["Priority"] == "required",
 			Provides: relations(fields["Provides"]),
 			Requires: append(relations(fields["Depends"]), relations(fields["Pre-Depends"])...),
 		}

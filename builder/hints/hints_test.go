@@ -151,12 +151,17 @@ Status: deinstall ok config-files
 Package: ../../evil
 Status: install ok installed
 
+Package: tzdata
+Status: install ok installed
+Priority: required
+
 Package: base-files
 Essential: yes
 Status: install ok installed
 `)
 	write("var/lib/dpkg/info/zlib1g-dev:amd64.list", "/.\n/usr\n/usr/include/zlib.h\n/usr/lib/pkgconfig/zlib.pc\n")
 	write("var/lib/dpkg/info/base-files.list", "/etc\n")
+	write("var/lib/dpkg/info/tzdata.list", "/usr/share/zoneinfo/UTC\n")
 	packages, err := Debian(dirs, map[string][]string{"zlib-devel": {"zlib1g-dev"}, "other": {"absent"}})
 	require.NoError(t, err)
 	require.Equal(t, []Package{
@@ -165,6 +170,7 @@ Status: install ok installed
 			Requires: []string{"zlib1g", "libc6-dev", "libc-dev", "a"},
 			Files:    []string{"/.", "/usr", "/usr/include/zlib.h", "/usr/lib/pkgconfig/zlib.pc"},
 		},
+		{Name: "tzdata", Always: true, Files: []string{"/usr/share/zoneinfo/UTC"}},
 		{Name: "base-files", Always: true, Files: []string{"/etc"}},
 	}, packages)
 
