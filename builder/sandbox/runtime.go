@@ -99,6 +99,14 @@ func (r *Runtime) Run(ctx context.Context, s Spec) error {
 	}
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
+	if r.mapped {
+		over, err := c.guard(cmd.Process.Pid)
+		if err != nil {
+			end(fmt.Errorf("guarding %s: %w", s.Name, err))
+		} else {
+			defer over()
+		}
+	}
 	go c.enforce(ctx, s, cmd.Process.Pid, end)
 	ended := make(chan struct{})
 	go func() {

@@ -1,7 +1,10 @@
 package sandbox
 
 import (
+	"os/exec"
 	"slices"
+	"strconv"
+	"syscall"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -21,4 +24,37 @@ func inUserNamespace(config *specs.Spec) {
 	if config.Process.User.UID == 0 {
 		config.Process.Rlimits = slices.DeleteFunc(config.Process.Rlimits, func(l specs.POSIXRlimit) bool { return l.Type == "RLIMIT_NPROC" })
 	}
+}
+
+// endWithoutOwner waits for a line that says that all is over. Without one whoever
+// would have written it is dead: what it started is killed, the runtime first, so
+// that it makes no container any more. The arguments: process group, container,
+// runtime with its arguments.
+const endWithoutOwner = `trap '' HUP INT TERM
+read -r line && exit
+group=$1 id=$2
+shift 2
+kill -KILL -- "-$group"
+"$@" kill "$id" KILL
+"$@" delete --force "$id"`
+
+// guard ends the container when this program dies before it calls over. The next
+// run's Clean cannot: it is in another user namespace, from where the processes of
+// this one cannot be killed (linux: user_namespaces(7)).
+func (c *container) guard(pid int) (over func(), err error) {
+	args := append([]string{"-c", endWithoutOwner, "guard", strconv.Itoa(pid), c.id}, c.runtimeArgs()...)
+	cmd := exec.Command("sh", args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // no key of a terminal's ends it
+	line, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	return func() {
+		_, _ = line.Write([]byte("over\n"))
+		line.Close()
+		_ = cmd.Wait()
+	}, nil
 }
