@@ -152,7 +152,10 @@ func ociResources(l Limits) *specs.LinuxResources {
 		Devices: []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}},
 	}
 	if l.Memory > 0 {
-		r.Memory = &specs.LinuxMemory{Limit: &l.Memory, Swap: &l.Memory}
+		r.Memory = &specs.LinuxMemory{Limit: &l.Memory}
+		if swapCounted() {
+			r.Memory.Swap = &l.Memory
+		}
 	}
 	if l.Pids > 0 {
 		r.Pids = &specs.LinuxPids{Limit: &l.Pids}

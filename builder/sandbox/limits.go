@@ -204,6 +204,28 @@ func descendants(root int) []int {
 	return found
 }
 
+// withinHost limits memory to seven eighths of the host's where no limit is given:
+// without any, one build that leaks would make the host crawl before the kernel
+// ends it.
+func withinHost(l Limits) Limits {
+	var info unix.Sysinfo_t
+	if l.Memory == 0 && unix.Sysinfo(&info) == nil {
+		l.Memory = int64(info.Totalram) * int64(info.Unit) / 8 * 7
+	}
+	return l
+}
+
+// swapCounted says whether control groups count swap. Version 1 does not always, and
+// runtimes fail where they are to limit it then.
+func swapCounted() bool {
+	const memory = "/sys/fs/cgroup/memory"
+	if _, err := os.Stat(memory); err != nil {
+		return true // version 2, or a mount of its own
+	}
+	_, err := os.Stat(filepath.Join(memory, "memory.memsw.limit_in_bytes"))
+	return err == nil
+}
+
 // rlimits are the limits that the kernel holds for single processes and for users,
 // whether or not there are control groups.
 func (c cgroups) rlimits(l Limits) []specs.POSIXRlimit {

@@ -78,6 +78,7 @@ func (r *Runtime) Run(ctx context.Context, s Spec) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
+	s.Limits = withinHost(s.Limits)
 	c, err := r.prepare(s)
 	if err != nil {
 		return &StartError{Name: s.Name, Message: err.Error()}

@@ -59,7 +59,7 @@ const (
 
 // Limits hold for all processes of the container together; 0 is no limit.
 type Limits struct {
-	Memory int64   // bytes; swap does not come on top
+	Memory int64   // bytes; swap does not come on top; 0: most of what the host has
 	Pids   int64   // processes and threads
 	CPUs   float64 // cores' worth of time
 	Disk   int64   // bytes in the changes to the root and in folders that are mounted to be written to
