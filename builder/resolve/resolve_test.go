@@ -373,7 +373,7 @@ func TestBadRepositories(t *testing.T) {
 // relabel writes metadata that call a package by another name.
 type relabel struct{ is, called string }
 
-func (l relabel) Index(ctx context.Context, dir string, files []string) error {
+func (l relabel) Index(_ context.Context, dir string, files []string) error {
 	path := filepath.Join(dir, files[0])
 	p, err := rpm.ReadFile(path)
 	if err != nil {

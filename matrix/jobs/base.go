@@ -97,7 +97,7 @@ func (b *Base) Provides(target, arch string, req rpm.Dependency) (met, known boo
 
 // holds says whether the image of a cell itself provides something.
 func (b *Base) holds(cell string, req rpm.Dependency) bool {
-	return slices.ContainsFunc(b.provided[cell][req.Name], func(d rpm.Dependency) bool { return req.SatisfiedBy(d) })
+	return slices.ContainsFunc(b.provided[cell][req.Name], req.SatisfiedBy)
 }
 
 // Own says whether a name is of a package that only the project itself can make,
