@@ -170,7 +170,7 @@ func TestLintOfATree(t *testing.T) {
 func TestSourcesOfATree(t *testing.T) {
 	opt := grove(t, []string{"Debian_12"}, "remote")
 	content, asked := "first", 0
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		asked++
 		fmt.Fprint(w, content)
 	}))
