@@ -137,6 +137,9 @@ func (b *Builder) build(ctx context.Context, job Job, c Conditions, log io.Write
 		}
 		return nil, err
 	}
+	if used.Killed > 0 {
+		fmt.Fprintf(out, "\nThe build succeeded, but it may lack something: the kernel killed %d of its processes for memory (peak %s).\n", used.Killed, sandbox.Bytes(used.Memory))
+	}
 	result := &Result{PeakMemory: used.Memory, CPUSeconds: used.CPU.Round(time.Millisecond).Seconds()}
 	if result.Packages, err = b.collect(ctx, top); err != nil {
 		return nil, fmt.Errorf("%s: %w", job.ID, err)
