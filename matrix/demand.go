@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -103,23 +104,26 @@ func bottom(img buildroot.Image) (string, error) {
 func (e extender) Extend(ctx context.Context, c *jobs.Cell, packages []resolve.Package) (buildroot.Image, error) {
 	var none buildroot.Image
 	images := image.New(e.m.store, filepath.Join(e.m.opt.State, "layers", "images"))
-	base, err := e.m.image(ctx, images, c)
-	if err != nil {
-		return none, err
+	from := c.Target.Image.Bootstrap
+	if from == nil {
+		return none, &UsageError{fmt.Errorf("the lock has Debian packages, and target %s is not made of such", c.Target.Name)}
 	}
-	if base.Digest != c.Image.Digest {
-		return none, fmt.Errorf("the image of %s has changed meanwhile; start again", c)
+	base, err := images.Find(e.m.bootstrap(from, from.Packages).Key(c.Arch))
+	if err == nil && len(c.Target.Bridge) > 0 {
+		base, err = images.Find(bridge.Names(c.Target.Bridge).Key(base))
+	}
+	if err == nil && base.Digest != c.Image.Digest {
+		err = errors.New("it has changed since the run began")
+	}
+	if err != nil {
+		return none, fmt.Errorf("extending the image of %s: %w", c, err)
 	}
 	debs := make([]bridge.Deb, len(packages))
 	for i, p := range packages {
 		debs[i] = bridge.Deb{File: p.File, Digest: p.Digest}
 	}
-	log, err := e.m.createLog("extension_" + c.Target.Name + "_" + c.Arch + ".log")
-	if err != nil {
-		return none, err
-	}
-	defer log.Close()
-	extended, err := bridge.Names(c.Target.OnDemand).Extend(ctx, images, e.m.store, e.m.sandbox, base, debs, log)
+	// An error has what dpkg and rpm printed; nobody asks for it when there is none.
+	extended, err := bridge.Names(c.Target.OnDemand).Extend(ctx, images, e.m.store, e.m.sandbox, base, debs, io.Discard)
 	if err != nil {
 		return none, err
 	}

@@ -70,3 +70,19 @@ func TestPackagesOnDemand(t *testing.T) {
 		require.ErrorContains(t, err, name)
 	}
 }
+
+// TestWhatWasLinkedOnDemand builds a program with such a library, and in the next
+// job's build root that program finds the library.
+func TestWhatWasLinkedOnDemand(t *testing.T) {
+	if emulate.Host() != "x86_64" {
+		t.Skip("the library is for x86_64 only")
+	}
+	l := newLine(t)
+	const link = "%build\necho 'int main(void){return 0;}' >p.c\ngcc -o p p.c -Wl,--no-as-needed -lpsm2\n" +
+		"%install\nmkdir -p %{buildroot}/opt/ohpc/test\ncp p %{buildroot}/opt/ohpc/test/linked\n%files\n/opt/ohpc/test/linked"
+	l.component("linked", "", "BuildRequires: libpsm2-devel", link)
+	l.component("upper", "", "BuildRequires: linked-ohpc", "%build\n/opt/ohpc/test/linked\n"+file("upper", "upper"))
+	r, err := l.new(t).Build(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, report.Built, job(t, r, "upper").Result)
+}

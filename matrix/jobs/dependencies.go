@@ -48,6 +48,10 @@ type dependencies struct {
 }
 
 // dependencies finds out what a job needs. All that it needs must have results.
+//
+// What is ours may have been built with an extension of the image, and require what
+// came with that. Of what is not there by itself this is not known before it is
+// installed: rpm has the last word when the root is assembled.
 func (s *Set) dependencies(j *plan.Job) (dependencies, error) {
 	d := dependencies{}
 	for _, id := range j.Needs {
@@ -79,13 +83,18 @@ func (s *Set) dependencies(j *plan.Job) (dependencies, error) {
 		for req := range p.header.Requires() {
 			if !provide.Ignored(req) {
 				verdict, err := world.Judge(provide.Consumer{Owner: -1}, req)
-				d.unmet = d.unmet || err != nil || verdict.Verdict >= provide.Assumed
+				unmet := err != nil || verdict.Verdict >= provide.Assumed
+				if inherited := s.extensions[p.job.ID]; unmet && len(inherited) > 0 {
+					extension.names, unmet = append(extension.names, inherited...), false
+				}
+				d.unmet = d.unmet || unmet
 				extension.add(req)
 			}
 		}
 	}
 	slices.Sort(extension.names)
 	d.demand = slices.Compact(extension.names)
+	s.extensions[j.ID] = d.demand
 	return d, nil
 }
 

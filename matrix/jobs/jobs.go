@@ -87,7 +87,10 @@ type Set struct {
 	results map[string]*builder.Result // by job
 	locks   map[string]*resolve.Lock   // by job
 	fresh   map[string]bool            // what was asked in this run
-	asking  singleflight.Group
+	// What the image was extended by, by job: names of the system's packages. A job
+	// has it before those that need it are looked at.
+	extensions map[string][]string
+	asking     singleflight.Group
 }
 
 // Progress is shown which spec is being read.
@@ -105,7 +108,7 @@ func New(ctx context.Context, in Input, st *store.Store, sb Sandbox, fetcher *so
 		in: in, store: st, sandbox: sb, fetcher: fetcher, log: log, headers: newHeaderCache(st),
 		candidates: map[string]*candidate{}, kept: map[store.Digest]bool{},
 		borrowed: map[*recipes.Target][]spec.Define{}, results: map[string]*builder.Result{},
-		locks: map[string]*resolve.Lock{}, fresh: map[string]bool{},
+		locks: map[string]*resolve.Lock{}, fresh: map[string]bool{}, extensions: map[string][]string{},
 	}
 	var candidates []*candidate
 	var skips []plan.Skip
