@@ -110,8 +110,8 @@ func (c *Cache) survey(ctx context.Context) (*survey, error) {
 		r.superseded = r.Kind == "results" && !current[r.ID]
 	}
 	for _, f := range []folder{
-		{name: "git repositories", path: "git", why: "recipe bump; rm -r it when no bump runs"},
-		{name: "kept builds", path: "kept", why: "build --keep; rm -r what was looked at"},
+		{name: "git repositories", path: "git", why: "recipe bump; may be removed when no bump runs"},
+		{name: "kept builds", path: "kept", why: "build --keep; the README in each says how to remove it"},
 		{name: "containers", path: "run", why: "running programs; what a dead one left goes when the next begins"},
 		{name: "working files", path: filepath.Join("store", "tmp"), why: "running programs"},
 		{name: "keys", path: "keys", why: "never removed: packages are signed with them"},
