@@ -249,29 +249,33 @@ func TestResolve(t *testing.T) {
 		name     string
 		requires []string
 		chosen   bool
+		both     bool // zypper is asked as well
 		want     []string
 		unmet    []string // requirements in the error
 		says     string
 	}{
-		{name: "plain", requires: []string{"plain"}, want: []string{"plain-1-1"}},
+		{name: "plain", both: true, requires: []string{"plain"}, want: []string{"plain-1-1"}},
 		{name: "held by the image", requires: []string{"make", "/usr/bin/gcc"}},
 		{name: "the newest", requires: []string{"versioned"}, want: []string{"versioned-3-1"}},
-		{name: "a range", requires: []string{"versioned >= 2", "versioned < 3"}, want: []string{"versioned-2-1"}},
+		{name: "a range", both: true, requires: []string{"versioned >= 2", "versioned < 3"}, want: []string{"versioned-2-1"}},
 		{name: "virtual, and what it requires", requires: []string{"virtual(thing) >= 3"}, want: []string{"behind-1-1", "plain-1-1"}},
-		{name: "rich", requires: []string{"(absent or versioned = 1)"}, want: []string{"versioned-1-1"}},
+		{name: "rich", both: true, requires: []string{"(absent or versioned = 1)"}, want: []string{"versioned-1-1"}},
 		{name: "a condition that is true", requires: []string{"(plain if make)"}, want: []string{"plain-1-1"}},
 		{name: "a condition that is not", requires: []string{"(plain if holder)"}},
 		{name: "a file", requires: []string{"/opt/holder/bin/tool"}, want: []string{"holder-1-1"}},
-		{name: "ours", requires: []string{"mpi"}, want: []string{"ours-7-1", "plain-1-1"}},
+		{name: "ours", both: true, requires: []string{"mpi"}, want: []string{"ours-7-1", "plain-1-1"}},
 		{name: "ours, chosen", chosen: true, want: []string{"ours-7-1", "plain-1-1"}},
-		{name: "nothing provides", requires: []string{"plain", "absent >= 2", "gone"}, unmet: []string{"absent >= 2", "gone"}, says: "nothing provides"},
+		{name: "nothing provides", both: true, requires: []string{"plain", "absent >= 2", "gone"}, unmet: []string{"absent >= 2", "gone"}, says: "nothing provides"},
 		{name: "a dependency is missing", requires: []string{"incomplete"}, unmet: []string{"incomplete"}, says: "nowhere"},
-		{name: "conflict", requires: []string{"one", "other"}, unmet: []string{"one", "other"}, says: "other-1-1.noarch"},
+		{name: "conflict", both: true, requires: []string{"one", "other"}, unmet: []string{"one", "other"}, says: "other-1-1.noarch"},
 		{name: "too old", requires: []string{"versioned > 3-9"}, unmet: []string{"versioned > 3-9"}, says: "nothing provides"},
-		{name: "unsigned", requires: []string{"unsigned"}, says: "unsigned"},
+		{name: "unsigned", both: true, requires: []string{"unsigned"}, says: "unsigned"},
 		{name: "signed by somebody else", requires: []string{"strange"}, says: "strange"},
 	} {
 		for _, manager := range resolve.Managers() {
+			if manager != "dnf" && !tc.both {
+				continue
+			}
 			t.Run(tc.name+" "+manager, func(t *testing.T) {
 				q := resolve.Request{
 					Job: "job/T/" + emulate.Host(), Target: "T", Arch: emulate.Host(), Image: img, Manager: manager, Requires: deps(t, tc.requires...),
@@ -322,35 +326,61 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+func TestTooMuchToDownload(t *testing.T) {
+	img, runtime := base(t, emulate.Host())
+	dist := newDistribution(t, pkg{name: "plain", version: "1"})
+	_, err := resolve.New(temporary(t), runtime, index{}).Resolve(t.Context(), resolve.Request{
+		Job: "job", Target: "T", Arch: emulate.Host(), Image: configured(t, img, dist), Manager: "dnf", Requires: deps(t, "plain"), Limit: 100,
+	})
+	require.ErrorContains(t, err, "more than the limit of 100 bytes")
+}
+
+// TestForeignArchitecture asks an emulated dnf.
+func TestForeignArchitecture(t *testing.T) {
+	arch := map[string]string{"x86_64": "aarch64", "aarch64": "x86_64"}[emulate.Host()]
+	img, runtime := base(t, arch)
+	dist := newDistribution(t, pkg{name: "plain", version: "1"})
+	l, err := resolve.New(temporary(t), runtime, index{}).Resolve(t.Context(), resolve.Request{
+		Job: "job", Target: "T", Arch: arch, Image: configured(t, img, dist), Manager: "dnf", Requires: deps(t, "plain", "make"),
+	})
+	require.NoError(t, err)
+	require.Equal(t, []string{"plain-1-1"}, names(l))
+	require.Equal(t, arch, l.Arch)
+}
+
 // TestBadRepositories are those that do not keep what their metadata promise.
 func TestBadRepositories(t *testing.T) {
 	img, runtime := base(t, emulate.Host())
 	for _, tc := range []struct {
 		name  string
 		spoil func(t *testing.T, d *distribution)
+		both  bool // zypper is asked as well
 		says  string
 	}{
 		{"truncated", func(t *testing.T, d *distribution) {
 			require.NoError(t, os.Truncate(filepath.Join(d.dir, "plain-1-1.noarch.rpm"), 1000))
-		}, "plain"},
+		}, true, "plain"},
 		{"another package under its name", func(t *testing.T, d *distribution) {
 			require.NoError(t, os.Rename(filepath.Join(d.dir, "other-1-1.noarch.rpm"), filepath.Join(d.dir, "plain-1-1.noarch.rpm")))
-		}, "plain"},
-		{"it has gone", func(_ *testing.T, d *distribution) { d.server.Close() }, "dist"},
+		}, false, "plain"},
+		{"it has gone", func(_ *testing.T, d *distribution) { d.server.Close() }, false, "dist"},
 		{"it hangs", func(_ *testing.T, d *distribution) {
 			d.serve = func(_ http.ResponseWriter, r *http.Request) bool {
 				<-r.Context().Done()
 				return true
 			}
-		}, "was ended after 8s"},
+		}, false, "was ended after 5s"},
 		{"metadata that lie", func(t *testing.T, d *distribution) {
 			// The header says another name than the metadata, whose checksum is right.
 			path := filepath.Join(d.dir, "plain-1-1.noarch.rpm")
 			require.NoError(t, os.Rename(filepath.Join(d.dir, "other-1-1.noarch.rpm"), path))
 			require.NoError(t, relabel{"other", "plain"}.Index(t.Context(), d.dir, []string{"plain-1-1.noarch.rpm"}))
-		}, "plain"},
+		}, true, "plain"},
 	} {
 		for _, manager := range resolve.Managers() {
+			if manager != "dnf" && !tc.both {
+				continue
+			}
 			t.Run(tc.name+" "+manager, func(t *testing.T) {
 				dist := newDistribution(t, pkg{name: "plain", version: "1"}, pkg{name: "other", version: "1"})
 				tc.spoil(t, dist)
@@ -359,7 +389,7 @@ func TestBadRepositories(t *testing.T) {
 					Timeout: 2 * time.Minute,
 				}
 				if tc.name == "it hangs" {
-					q.Timeout = 8 * time.Second
+					q.Timeout = 5 * time.Second
 				}
 				_, err := resolve.New(temporary(t), runtime, index{}).Resolve(t.Context(), q)
 				var bad *resolve.RepositoryError
