@@ -71,8 +71,8 @@ func TestPackagesOnDemand(t *testing.T) {
 	}
 }
 
-// TestWhatWasLinkedOnDemand builds a program with such a library, and in the next
-// job's build root that program finds the library.
+// TestWhatWasLinkedOnDemand builds a program with such a library: in the next job's
+// build root, and where the packages are tried, it finds the library.
 func TestWhatWasLinkedOnDemand(t *testing.T) {
 	if emulate.Host() != "x86_64" {
 		t.Skip("the library is for x86_64 only")
@@ -82,7 +82,11 @@ func TestWhatWasLinkedOnDemand(t *testing.T) {
 		"%install\nmkdir -p %{buildroot}/opt/ohpc/test\ncp p %{buildroot}/opt/ohpc/test/linked\n%files\n/opt/ohpc/test/linked"
 	l.component("linked", "", "BuildRequires: libpsm2-devel", link)
 	l.component("upper", "", "BuildRequires: linked-ohpc", "%build\n/opt/ohpc/test/linked\n"+file("upper", "upper"))
-	r, err := l.new(t).Build(t.Context())
+	r, err := l.new(t).Run(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, report.Built, job(t, r, "upper").Result)
+	require.NotEmpty(t, r.Checks)
+	for _, c := range r.Checks {
+		require.Equal(t, report.Pass, c.Result, c.Reason)
+	}
 }

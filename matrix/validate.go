@@ -27,7 +27,7 @@ func (m *Matrix) validate(ctx context.Context) error {
 	var cells []*trial.Cell
 	total := 0
 	for _, c := range m.cells {
-		cell, err := m.trialCell(c)
+		cell, err := m.trialCell(ctx, c)
 		if err != nil {
 			return err
 		}
@@ -70,9 +70,13 @@ func (m *Matrix) validate(ctx context.Context) error {
 }
 
 // trialCell gathers what a cell's trial needs.
-func (m *Matrix) trialCell(c *jobs.Cell) (*trial.Cell, error) {
+func (m *Matrix) trialCell(ctx context.Context, c *jobs.Cell) (*trial.Cell, error) {
+	image, err := m.jobs.Installed(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	cell := &trial.Cell{
-		Target: c.Target.Name, Arch: c.Arch, Image: c.Image,
+		Target: c.Target.Name, Arch: c.Arch, Image: image,
 		Required: c.Target.RequiredChecks(c.Arch), Manager: c.Target.Managers[0],
 		Snapshot: m.snapshots[c.Target.Name], PublicKey: m.key.PublicKey(),
 	}

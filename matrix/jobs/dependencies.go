@@ -375,3 +375,25 @@ func (s *Set) Extend(ctx context.Context, j *plan.Job, image *buildroot.Image) e
 	*image = extended
 	return nil
 }
+
+// Installed is the image on which a cell's packages can be tried: with everything
+// that its jobs have added to theirs, as what they made may require it.
+func (s *Set) Installed(ctx context.Context, cell *Cell) (buildroot.Image, error) {
+	var names []string
+	s.mu.Lock()
+	for _, j := range s.Plan.Jobs {
+		if j.Serves(cell.Target.Name, cell.Arch) {
+			names = append(names, s.extensions[j.ID]...)
+		}
+	}
+	s.mu.Unlock()
+	if len(names) == 0 {
+		return cell.Image, nil
+	}
+	slices.Sort(names)
+	packages, err := s.demanded(ctx, cell, dependencies{demand: slices.Compact(names)})
+	if err != nil {
+		return buildroot.Image{}, err
+	}
+	return s.in.Extender.Extend(ctx, cell, packages)
+}
