@@ -22,7 +22,7 @@ import (
 const (
 	// format is part of every image's key. It grows when the way in which an
 	// image is made changes what is in it.
-	format = 1
+	format = 2
 
 	// Keyring is where the package debian-archive-keyring keeps what the
 	// archive's signatures are verified with.

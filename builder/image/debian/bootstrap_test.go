@@ -82,7 +82,7 @@ func archive(t *testing.T, when time.Time, files map[string]string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	tw := tar.NewWriter(&b)
-	for _, name := range []string{"./", "./etc/", "./etc/passwd", "./etc/group", "./etc/shadow", "./etc/hostname", "./etc/machine-id", "./dev/null", "./var/log/dpkg.log", "./usr/bin/tool"} {
+	for _, name := range []string{"./", "./etc/", "./etc/passwd", "./etc/group", "./etc/shadow", "./etc/hostname", "./etc/machine-id", "./etc/shells", "./usr/share/python3/debpython/__pycache__/files.cpython-311.pyc", "./dev/null", "./var/log/dpkg.log", "./usr/bin/tool"} {
 		body, ok := files[name]
 		hdr := &tar.Header{Name: name, Mode: 0o644, Size: int64(len(body)), ModTime: when, Uname: "root", AccessTime: when, Format: tar.FormatPAX}
 		if strings.HasSuffix(name, "/") {
@@ -104,11 +104,12 @@ func archive(t *testing.T, when time.Time, files map[string]string) []byte {
 func TestSettle(t *testing.T) {
 	var first []byte
 	for _, run := range []struct {
-		host string
-		when time.Time
-	}{{"one", time.Now()}, {"other", time.Now().Add(-time.Hour)}} {
+		host, shells string
+		when         time.Time
+	}{{"one", "# shells\n/bin/sh\n/bin/bash\n", time.Now()}, {"other", "# shells\n/bin/bash\n/bin/sh\n", time.Now().Add(-time.Hour)}} {
 		in := archive(t, run.when, map[string]string{
 			"./etc/passwd": "root:x:0:0:root:/root:/bin/bash\n", "./etc/group": "root:x:0:\n", "./etc/shadow": "root:*:1::::::\n",
+			"./etc/shells": run.shells, "./usr/share/python3/debpython/__pycache__/files.cpython-311.pyc": run.host,
 			"./etc/hostname": run.host, "./etc/machine-id": run.host, "./dev/null": "", "./var/log/dpkg.log": run.host, "./usr/bin/tool": "#!/bin/sh\n",
 		})
 		var out bytes.Buffer
@@ -138,6 +139,7 @@ func TestSettle(t *testing.T) {
 		require.Equal(t, "root:x:0:0:root:/root:/bin/bash\nbuilder:x:1000:1000:builder:/build:/bin/bash\n", got["etc/passwd"])
 		require.Equal(t, "localhost\n", got["etc/hostname"])
 		require.Empty(t, got["etc/machine-id"])
+		require.Equal(t, "# shells\n/bin/bash\n/bin/sh\n", got["etc/shells"])
 		require.Equal(t, "%_dbpath /var/lib/rpm\n", got["etc/rpm/macros"])
 		require.NotContains(t, got, "dev/null")
 		require.NotContains(t, got, "var/log/dpkg.log")

@@ -65,7 +65,13 @@ var dropped = []string{
 	"var/lib/dpkg/status-old", "var/lib/dpkg/diversions-old", "var/lib/dpkg/statoverride-old", "var/lib/dpkg/available",
 	"var/lib/dpkg/lock", "var/lib/dpkg/lock-frontend", "var/lib/dpkg/triggers/Lock",
 	"var/lib/systemd/", "var/log/", "var/lib/dbus/machine-id",
+	// What a program compiled of itself while it ran differs from run to run.
+	"usr/share/python3/debpython/__pycache__/",
 }
+
+// sorted are files to which packages add lines in the order in which they happen
+// to be configured. Comments stay at the top.
+var sorted = []string{"etc/shells"}
 
 // settle copies an archive and changes on the way what an image should have
 // different.
@@ -86,12 +92,12 @@ func settle(from io.Reader, to io.Writer) error {
 		}
 		seen[name] = true
 		body := io.Reader(tr)
-		if line, ok := accounts[name]; ok {
+		if edit := editOf(name); edit != nil && hdr.Typeflag == tar.TypeReg {
 			old, err := io.ReadAll(io.LimitReader(tr, maxEdited))
 			if err != nil {
 				return fmt.Errorf("reading %s from mmdebstrap's archive: %w", name, err)
 			}
-			edited := slices.Concat(old, []byte(line))
+			edited := edit(old)
 			hdr.Size = int64(len(edited))
 			body = bytes.NewReader(edited)
 		}
@@ -114,6 +120,28 @@ func settle(from io.Reader, to io.Writer) error {
 		return fmt.Errorf("writing the image's settings: %w", err)
 	}
 	return tw.Close()
+}
+
+// editOf is what happens to a file on its way; nil: nothing.
+func editOf(name string) func([]byte) []byte {
+	if line, ok := accounts[name]; ok {
+		return func(old []byte) []byte { return slices.Concat(old, []byte(line)) }
+	}
+	if slices.Contains(sorted, name) {
+		return sortLines
+	}
+	return nil
+}
+
+// sortLines sorts all lines but the comments at the top.
+func sortLines(text []byte) []byte {
+	lines := slices.Collect(bytes.Lines(text))
+	top := 0
+	for top < len(lines) && bytes.HasPrefix(lines[top], []byte("#")) {
+		top++
+	}
+	slices.SortFunc(lines[top:], bytes.Compare)
+	return bytes.Join(lines, nil)
 }
 
 // add appends our own folders and files.
