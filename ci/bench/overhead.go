@@ -157,8 +157,11 @@ func (h *byHand) build(ctx context.Context, recipe string, flags ...string) (too
 	if err != nil {
 		return 0, 0, err
 	}
-	seconds, err := jobTime(out, recipe, hostArch())
-	return time.Duration(seconds * float64(time.Second)), r.cpu, err
+	made, err := readBuilt(out, recipe, hostArch())
+	if err != nil {
+		return 0, 0, err
+	}
+	return time.Duration(made.seconds * float64(time.Second)), r.cpu, nil
 }
 
 // change changes a spec in such a way that it has to be built again.
