@@ -9,9 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
+	"github.com/ohpc-build/ohpc-build/internal/store"
 )
 
 const (
@@ -112,7 +111,7 @@ func complete(installed string, all []Package) error {
 func (a *Assembler) keep(made *root, name, upper string) error {
 	layer := filepath.Join(a.dir, made.Layers[0])
 	// The name says that the folder is whole, even after the power was cut.
-	if err := syncFileSystem(upper); err != nil {
+	if err := store.SyncFileSystem(upper); err != nil {
 		return fmt.Errorf("making a build root: %w", err)
 	}
 	for range maxTries {
@@ -129,18 +128,6 @@ func (a *Assembler) keep(made *root, name, upper string) error {
 		}
 	}
 	return fmt.Errorf("making a build root: somebody removes %s all the time", layer)
-}
-
-func syncFileSystem(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := unix.Syncfs(int(f.Fd())); err != nil {
-		return &fs.PathError{Op: "syncfs", Path: dir, Err: err}
-	}
-	return nil
 }
 
 // InstallError says that rpm did not install a set of packages.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -73,7 +72,7 @@ func (s *Images) unpackLayer(ctx context.Context, l Layer) (string, error) {
 		return "", err
 	}
 	// The name says that the folder is whole, even after the power was cut.
-	if err := syncFileSystem(tmp); err != nil {
+	if err := store.SyncFileSystem(tmp); err != nil {
 		return "", err
 	}
 	if err := os.Rename(tmp, dir); err != nil {
@@ -132,16 +131,4 @@ func (s *Images) lock(ctx context.Context, name string) (unlock func(), err erro
 func isDir(path string) bool {
 	fi, err := os.Lstat(path)
 	return err == nil && fi.IsDir()
-}
-
-func syncFileSystem(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := unix.Syncfs(int(f.Fd())); err != nil {
-		return &fs.PathError{Op: "syncfs", Path: dir, Err: err}
-	}
-	return nil
 }

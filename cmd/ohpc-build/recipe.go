@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -43,6 +44,19 @@ func (f *flags) catalogOnly() (*recipes.Catalog, error) {
 	}
 	cat.Targets = slices.DeleteFunc(slices.Clone(cat.Targets), func(t *recipes.Target) bool { return !slices.Contains(names, t.Name) })
 	return cat, nil
+}
+
+// ownCatalog is the folder of a catalogue that can be changed.
+func (f *flags) ownCatalog() (string, error) {
+	config, err := readConfig(f.config)
+	if err != nil {
+		return "", err
+	}
+	dir := cmp.Or(f.catalog, config.Catalog)
+	if dir == "" {
+		return "", usageError("the embedded catalogue cannot be changed: copy recipes/catalog of ohpc-build's source into a folder of your own, and name that with --catalog")
+	}
+	return dir, nil
 }
 
 func newRecipeList(f *flags) *cobra.Command {

@@ -57,13 +57,9 @@ and the version that specs have as %{pin_version}:
 
 func (f *flags) bump(cmd *cobra.Command, name, ref, commit string) error {
 	ctx := cmd.Context()
-	config, err := readConfig(f.config)
+	dir, err := f.ownCatalog()
 	if err != nil {
 		return err
-	}
-	dir := cmp.Or(f.catalog, config.Catalog)
-	if dir == "" {
-		return usageError("the embedded catalogue cannot be changed: copy recipes/catalog of ohpc-build's source into a folder of your own, and name that with --catalog")
 	}
 	c, err := load.ToBump(dir)
 	if err != nil {

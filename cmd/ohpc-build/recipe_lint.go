@@ -113,10 +113,8 @@ func (f *flags) lintInput(ctx context.Context) (lint.Input, error) {
 	in.Catalog, in.Base = c, base
 	for _, r := range readings {
 		e := lint.Evaluated{Variant: r.Variant, Path: r.Path, Result: r.Result, Err: r.Err}
-		if r.Variant.Recipe.Kind == recipes.MetaPackage {
-			e.Text = []byte(c.Meta(r.Variant).Spec)
-		} else if e.Text, err = c.Read(r.Variant.Recipe.Spec); err != nil {
-			return in, &statusError{exitUsage, err}
+		if e.Text, err = specText(c, r.Variant); err != nil {
+			return in, err
 		}
 		in.Evaluated = append(in.Evaluated, e)
 	}
@@ -138,9 +136,10 @@ func (f *flags) lintTexts(context.Context) (lint.Input, error) {
 				for _, v := range variants {
 					e := lint.Evaluated{Variant: v, Path: r.Spec.Path}
 					if r.Kind == recipes.MetaPackage {
-						e.Path, e.Text = r.Dir, []byte(c.Meta(v).Spec)
-					} else if e.Text, err = c.Read(r.Spec); err != nil {
-						return in, &statusError{exitUsage, err}
+						e.Path = r.Dir
+					}
+					if e.Text, err = specText(c, v); err != nil {
+						return in, err
 					}
 					in.Evaluated = append(in.Evaluated, e)
 				}
@@ -148,6 +147,18 @@ func (f *flags) lintTexts(context.Context) (lint.Input, error) {
 		}
 	}
 	return in, nil
+}
+
+// specText is a variant's spec, or what was made of a meta-package's list.
+func specText(c *recipes.Catalog, v recipes.Variant) ([]byte, error) {
+	if v.Recipe.Kind == recipes.MetaPackage {
+		return []byte(c.Meta(v).Spec), nil
+	}
+	text, err := c.Read(v.Recipe.Spec)
+	if err != nil {
+		return nil, &statusError{exitUsage, err}
+	}
+	return text, nil
 }
 
 // lintReport is what lint says. Version tells the schema of its JSON form.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -75,13 +74,9 @@ func (f *flags) choices() (map[string]recipes.Choice, error) {
 }
 
 func (f *flags) begin(cmd *cobra.Command, r skeleton.Recipe) error {
-	config, err := readConfig(f.config)
+	dir, err := f.ownCatalog()
 	if err != nil {
 		return err
-	}
-	dir := cmp.Or(f.catalog, config.Catalog)
-	if dir == "" {
-		return usageError("the embedded catalogue cannot be changed: copy recipes/catalog of ohpc-build's source into a folder of your own, and name that with --catalog")
 	}
 	files, err := r.Write(dir)
 	var (

@@ -48,17 +48,11 @@ type available struct {
 	header *rpm.Package
 }
 
-// pick chooses of the available packages those that a job's build root must hold,
-// by file name: what satisfies its requirements, what those require in turn, by the
-// rules that the plan went by. What none of them provides is the target's affair: rpm
-// refuses the build root when the target lacks it too.
-func pick(j *plan.Job, from []available, base provide.Base) []available {
-	_, root := rootOf(j, from, base)
-	return picked(root, from)
-}
-
-// rootOf is a job's build root, and the world of available packages that it is
-// chosen from.
+// rootOf is what a job's build root must hold of the available packages, and the
+// world of these that it is chosen from: what satisfies its requirements, and what
+// those require in turn, by the rules that the plan went by. What none of them
+// provides is the target's affair: rpm refuses the build root when the target lacks
+// it too.
 func rootOf(j *plan.Job, from []available, base provide.Base) (*provide.World, *provide.Root) {
 	owners := map[*plan.Job]int{j: 0}
 	packages := make([]provide.Package, len(from))

@@ -66,7 +66,8 @@ func TestClosure(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
-			for _, a := range pick(&plan.Job{BuildRequires: tc.requires}, from, nil) {
+			_, root := rootOf(&plan.Job{BuildRequires: tc.requires}, from, nil)
+			for _, a := range picked(root, from) {
 				got = append(got, a.job.Recipe)
 			}
 			require.Equal(t, tc.want, strings.Join(got, " "))
