@@ -299,7 +299,7 @@ func TestHostileBuilds(t *testing.T) {
 			[]string{"limit of 64 processes", "more were refused"},
 		},
 		"is a fork bomb": {
-			"bomb() { bomb | bomb & }; bomb; while :; do :; done",
+			"bomb() { bomb | bomb & }; (bomb) & while :; do :; done",
 			builder.Limits{Pids: 200, Time: 4 * time.Second},
 			[]string{"ran past its time limit of 4s"},
 		},
