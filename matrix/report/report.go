@@ -40,14 +40,20 @@ type Run struct {
 	Version   int        `json:"version"`
 	Program   string     `json:"program"` // ohpc-build's own version
 	Release   string     `json:"release"`
+	Recipes   []string   `json:"recipes,omitempty"` // that were asked for; none: all
 	Result    Outcome    `json:"result"`
 	Error     string     `json:"error,omitempty"` // what ended the run early
 	Started   time.Time  `json:"started"`
 	Seconds   float64    `json:"seconds"`
+	Slots     int        `json:"slots,omitempty"` // how many builds ran at a time
 	Cells     []Cell     `json:"cells"`
 	Jobs      []Job      `json:"jobs"`
 	Checks    []Check    `json:"checks"`
 	Snapshots []Snapshot `json:"snapshots"`
+
+	Previous     *Previous           `json:"previous,omitempty"`     // what changed since the last run
+	History      map[string][]Sample `json:"history,omitempty"`      // by job ID: the last 20 runs at most, the oldest first
+	CheckHistory map[string][]Sample `json:"checkHistory,omitempty"` // the same by check ID
 }
 
 // Cell is target × architecture.
@@ -61,19 +67,27 @@ type Cell struct {
 
 // Job is one rpmbuild run, or the reason why there was none.
 type Job struct {
-	ID       string    `json:"id"`
-	Recipe   string    `json:"recipe"`
-	Variant  string    `json:"variant,omitempty"`
-	Target   string    `json:"target"`
-	Arch     string    `json:"arch"`
-	Key      string    `json:"key,omitempty"`
-	Result   Outcome   `json:"result"`
-	Reason   string    `json:"reason,omitempty"`
-	Seconds  float64   `json:"seconds"`
-	Log      string    `json:"log,omitempty"`   // relative to the report's folder
-	Kept     string    `json:"kept,omitempty"`  // where its build root is kept
-	Hints    []string  `json:"hints,omitempty"` // what the recipe's author may want to know
-	Packages []Package `json:"packages,omitempty"`
+	ID         string    `json:"id"`
+	Recipe     string    `json:"recipe"`
+	Variant    string    `json:"variant,omitempty"`
+	Target     string    `json:"target"`
+	Arch       string    `json:"arch"`
+	Group      string    `json:"group,omitempty"` // the recipe's, such as dev-tools
+	Key        string    `json:"key,omitempty"`
+	Needs      []string  `json:"needs,omitempty"` // IDs of the jobs whose packages it is built with
+	Result     Outcome   `json:"result"`
+	Reason     string    `json:"reason,omitempty"`
+	Begin      float64   `json:"begin,omitempty"` // seconds since the run's start
+	Seconds    float64   `json:"seconds"`
+	Expected   float64   `json:"expected,omitempty"`   // seconds that it was estimated to take
+	Slot       int       `json:"slot,omitempty"`       // which one it ran in, from 1; 0: in none
+	Attempts   int       `json:"attempts,omitempty"`   // more than 1 after faults of the infrastructure
+	PeakMemory int64     `json:"peakMemory,omitempty"` // bytes
+	CPUSeconds float64   `json:"cpuSeconds,omitempty"`
+	Log        string    `json:"log,omitempty"`   // relative to the report's folder
+	Kept       string    `json:"kept,omitempty"`  // where its build root is kept
+	Hints      []string  `json:"hints,omitempty"` // what the recipe's author may want to know
+	Packages   []Package `json:"packages,omitempty"`
 }
 
 // Package is one file that a job made.
@@ -92,6 +106,7 @@ type Check struct {
 	Result  Outcome `json:"result"`
 	Reused  bool    `json:"reused,omitempty"` // the result of an earlier run on the same bytes
 	Reason  string  `json:"reason,omitempty"`
+	Begin   float64 `json:"begin,omitempty"` // seconds since the run's start
 	Seconds float64 `json:"seconds"`
 	Log     string  `json:"log,omitempty"`
 }
@@ -99,6 +114,40 @@ type Check struct {
 // Reproducible is the check that a second build makes the same packages. It says
 // nothing of whether they work.
 const Reproducible = "reproducible"
+
+// Sample is how a job or a check went in an earlier run, or in this one.
+type Sample struct {
+	Time    time.Time `json:"time"`
+	Key     string    `json:"key,omitempty"` // of the job, or what stands for a check's inputs
+	Result  Outcome   `json:"result"`
+	Seconds float64   `json:"seconds"`
+}
+
+// Previous is what changed since an earlier run. [Compare] makes it.
+type Previous struct {
+	Started time.Time `json:"started"` // when the earlier run did
+	Result  Outcome   `json:"result"`
+	Seconds float64   `json:"seconds"`
+
+	Failing  []string        `json:"failing,omitempty"` // IDs of jobs that fail now and did not
+	Mended   []string        `json:"mended,omitempty"`  // IDs of jobs that failed and succeed now
+	Added    []string        `json:"added,omitempty"`   // IDs of jobs that there were not
+	Gone     []string        `json:"gone,omitempty"`    // IDs of jobs that there are no more
+	Packages []PackageChange `json:"packages,omitempty"`
+
+	FailingChecks []string `json:"failingChecks,omitempty"` // IDs of checks that fail now and did not
+	MendedChecks  []string `json:"mendedChecks,omitempty"`  // IDs of checks that failed and pass now
+}
+
+// PackageChange is a package whose version changed.
+type PackageChange struct {
+	Target string `json:"target"`
+	Arch   string `json:"arch"` // of the job that made it
+	Name   string `json:"name"`
+	From   string `json:"from"` // version-release
+	To     string `json:"to"`
+	Down   bool   `json:"down,omitempty"` // a downgrade, as rpm orders versions
+}
 
 // Snapshot is a published tree.
 type Snapshot struct {
@@ -115,7 +164,7 @@ func (r *Run) Close(now time.Time) {
 	r.Version = Version
 	r.Seconds = Seconds(now.Sub(r.Started))
 	slices.SortStableFunc(r.Jobs, func(a, b Job) int { return strings.Compare(a.ID, b.ID) })
-	slices.SortStableFunc(r.Checks, func(a, b Check) int { return strings.Compare(a.id(), b.id()) })
+	slices.SortStableFunc(r.Checks, func(a, b Check) int { return strings.Compare(a.ID(), b.ID()) })
 	r.Result = Pass
 	if r.Error != "" {
 		r.Result = Fail
@@ -167,7 +216,8 @@ func (r *Run) missing(cell *Cell) []string {
 	return missing
 }
 
-func (c Check) id() string { return c.Target + "/" + c.Arch + "/" + c.Name + "/" + c.Subject }
+// ID names a check among a run's: cell, name and subject.
+func (c Check) ID() string { return c.Target + "/" + c.Arch + "/" + c.Name + "/" + c.Subject }
 
 // Seconds is d as the report's fields hold it: to milliseconds, as more digits
 // would only be noise in a diff.
@@ -205,7 +255,7 @@ func (r *Run) Failures() []string {
 	}
 	for _, c := range r.Checks {
 		if c.Result == Fail {
-			tell(c.id(), c.Reason, c.Log)
+			tell(c.ID(), c.Reason, c.Log)
 		}
 	}
 	return all
