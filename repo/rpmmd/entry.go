@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"strings"
 	"time"
 
@@ -57,12 +58,57 @@ type Options struct {
 
 	Compression Compression
 
+	// Documents are further files that repomd.xml names, in this order after
+	// the three of every repository.
+	Documents []Document
+
+	// Tags say what the repository is, for people and for tools that sort them.
+	Tags Tags
+
 	// Changes is how many of a package's newest changelog entries are
 	// written: 0 stands for ten, as in createrepo_c, a negative number for all.
 	Changes int
 }
 
 const defaultChanges = 10
+
+// Document is a file of metadata that is written elsewhere: package groups,
+// advisories and the like. Groups are stored as they are and compressed, because
+// old clients know only one of the two; everything else is compressed.
+type Document struct {
+	Kind    string // type in repomd.xml: "group", "updateinfo", …
+	Name    string // of the file, without digest and compression: "comps.xml"
+	Content []byte
+}
+
+// KindGroup and KindUpdateinfo are the kinds of documents that clients of today
+// know by themselves.
+const (
+	KindGroup      = "group"
+	KindUpdateinfo = "updateinfo"
+)
+
+// documentWord is what the kind and the name of a document are made of.
+var documentWord = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+
+func (d Document) check() error {
+	if !documentWord.MatchString(d.Kind) || !documentWord.MatchString(d.Name) {
+		return fmt.Errorf("%q of kind %q is no document for a repository: letters, digits, dots, dashes and underscores are allowed", d.Name, d.Kind)
+	}
+	return nil
+}
+
+// Tags are repomd.xml's tags element.
+type Tags struct {
+	Content []string
+	Repo    []string
+	Distro  []Distro
+}
+
+// Distro names a distribution, and optionally its CPE.
+type Distro struct {
+	CPE, Name string
+}
 
 // Compression is how data files are compressed.
 type Compression string

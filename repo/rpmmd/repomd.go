@@ -15,6 +15,7 @@ import (
 // Whoever trusts it can verify all else.
 type Repomd struct {
 	Revision string
+	Tags     Tags
 	Data     []Data
 }
 
@@ -62,25 +63,63 @@ func (r *Repomd) XML() ([]byte, error) {
 	x.raw(`<repomd xmlns="http://linux.duke.edu/metadata/repo" xmlns:rpm="http://linux.duke.edu/metadata/rpm">` + "\n  <revision>")
 	x.name(r.Revision)
 	x.raw("</revision>\n")
+	x.tags(r.Tags)
 	for _, d := range r.Data {
+		compressed := d.OpenChecksum.Value != ""
 		x.raw("  <data")
 		x.attr("type", d.Type)
 		x.raw(">\n    <checksum")
 		x.checksum(d.Checksum)
-		x.raw("</checksum>\n    <open-checksum")
-		x.checksum(d.OpenChecksum)
-		x.raw("</open-checksum>\n    <location")
+		x.raw("</checksum>")
+		if compressed {
+			x.raw("\n    <open-checksum")
+			x.checksum(d.OpenChecksum)
+			x.raw("</open-checksum>")
+		}
+		x.raw("\n    <location")
 		x.attr("href", d.Location)
 		x.raw("/>\n    <timestamp>")
 		x.int(d.Timestamp)
 		x.raw("</timestamp>\n    <size>")
 		x.int(d.Size)
-		x.raw("</size>\n    <open-size>")
-		x.int(d.OpenSize)
-		x.raw("</open-size>\n  </data>\n")
+		x.raw("</size>")
+		if compressed {
+			x.raw("\n    <open-size>")
+			x.int(d.OpenSize)
+			x.raw("</open-size>")
+		}
+		x.raw("\n  </data>\n")
 	}
 	x.raw("</repomd>\n")
 	return x.b, x.err
+}
+
+// tags are in the order of createrepo_c (xml_dump_repomd.c).
+func (x *xml) tags(t Tags) {
+	if len(t.Content)+len(t.Repo)+len(t.Distro) == 0 {
+		return
+	}
+	x.raw("  <tags>\n")
+	for _, s := range t.Content {
+		x.raw("    <content>")
+		x.name(s)
+		x.raw("</content>\n")
+	}
+	for _, s := range t.Repo {
+		x.raw("    <repo>")
+		x.name(s)
+		x.raw("</repo>\n")
+	}
+	for _, d := range t.Distro {
+		x.raw("    <distro")
+		if d.CPE != "" {
+			x.attr("cpeid", d.CPE)
+		}
+		x.raw(">")
+		x.name(d.Name)
+		x.raw("</distro>\n")
+	}
+	x.raw("  </tags>\n")
 }
 
 func (x *xml) checksum(c Checksum) {
@@ -106,7 +145,15 @@ func ParseRepomd(r io.Reader) (*Repomd, error) {
 	var doc struct {
 		XMLName  stdxml.Name `xml:"http://linux.duke.edu/metadata/repo repomd"`
 		Revision string      `xml:"revision"`
-		Data     []struct {
+		Tags     struct {
+			Content []string `xml:"content"`
+			Repo    []string `xml:"repo"`
+			Distro  []struct {
+				CPE  string `xml:"cpeid,attr"`
+				Name string `xml:",chardata"`
+			} `xml:"distro"`
+		} `xml:"tags"`
+		Data []struct {
 			Type         string   `xml:"type,attr"`
 			Checksum     checksum `xml:"checksum"`
 			OpenChecksum checksum `xml:"open-checksum"`
@@ -121,7 +168,10 @@ func ParseRepomd(r io.Reader) (*Repomd, error) {
 	if err := stdxml.Unmarshal(b, &doc); err != nil {
 		return nil, fmt.Errorf("reading repomd.xml: %w", err)
 	}
-	md := &Repomd{Revision: strings.TrimSpace(doc.Revision)}
+	md := &Repomd{Revision: strings.TrimSpace(doc.Revision), Tags: Tags{Content: doc.Tags.Content, Repo: doc.Tags.Repo}}
+	for _, d := range doc.Tags.Distro {
+		md.Tags.Distro = append(md.Tags.Distro, Distro{CPE: d.CPE, Name: d.Name})
+	}
 	for _, d := range doc.Data {
 		data := Data{
 			Type:         d.Type,

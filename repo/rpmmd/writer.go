@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -36,6 +37,16 @@ type Writer struct {
 
 // NewWriter begins the metadata of a repository of count packages in dir.
 func NewWriter(dir string, count int, opt Options) (*Writer, error) {
+	kinds := []string{"primary", "filelists", "other"}
+	for _, d := range opt.Documents {
+		if err := d.check(); err != nil {
+			return nil, fmt.Errorf("writing metadata: %w", err)
+		}
+		if slices.Contains(kinds, d.Kind) {
+			return nil, fmt.Errorf("writing metadata: there are two documents of kind %s", d.Kind)
+		}
+		kinds = append(kinds, d.Kind)
+	}
 	w := &Writer{dir: dir, opt: opt, left: count}
 	if err := os.MkdirAll(filepath.Join(dir, Dir), 0o755); err != nil {
 		return nil, fmt.Errorf("writing metadata: %w", err)
@@ -49,7 +60,7 @@ func NewWriter(dir string, count int, opt Options) (*Writer, error) {
 		{&w.filelists, "filelists", "filelists", "filelists"},
 		{&w.other, "other", "otherdata", "other"},
 	} {
-		st, err := newStream(filepath.Join(dir, Dir), s.name, opt.Compression)
+		st, err := newStream(filepath.Join(dir, Dir), s.name+".xml", opt.Compression)
 		if err != nil {
 			w.Discard()
 			return nil, fmt.Errorf("writing metadata: %w", err)
@@ -111,7 +122,7 @@ func (w *Writer) Close() (*Repomd, error) {
 			at = time.Unix(0, 0)
 		}
 	}
-	md := &Repomd{Revision: cmp.Or(w.opt.Revision, strconv.FormatInt(at.Unix(), 10))}
+	md := &Repomd{Tags: w.opt.Tags, Revision: cmp.Or(w.opt.Revision, strconv.FormatInt(at.Unix(), 10))}
 	for _, s := range []*stream{w.primary, w.filelists, w.other} {
 		d, err := s.finish()
 		if err != nil {
@@ -119,6 +130,13 @@ func (w *Writer) Close() (*Repomd, error) {
 		}
 		d.Timestamp = at.Unix()
 		md.Data = append(md.Data, d)
+	}
+	for _, doc := range w.opt.Documents {
+		data, err := w.document(doc, at)
+		if err != nil {
+			return nil, fmt.Errorf("writing metadata: %w", err)
+		}
+		md.Data = append(md.Data, data...)
 	}
 	b, err := md.XML()
 	if err != nil {
@@ -128,6 +146,33 @@ func (w *Writer) Close() (*Repomd, error) {
 		return nil, fmt.Errorf("writing metadata: %w", err)
 	}
 	return md, nil
+}
+
+// document writes one of the further files.
+func (w *Writer) document(doc Document, at time.Time) ([]Data, error) {
+	name := doc.Name
+	s, err := newStream(filepath.Join(w.dir, Dir), name, w.opt.Compression)
+	if err != nil {
+		return nil, err
+	}
+	defer s.discard()
+	if _, err := s.Write(doc.Content); err != nil {
+		return nil, err
+	}
+	compressed, err := s.finish()
+	if err != nil {
+		return nil, err
+	}
+	compressed.Type, compressed.Timestamp = doc.Kind, at.Unix()
+	if doc.Kind != KindGroup {
+		return []Data{compressed}, nil
+	}
+	compressed.Type += "_" + string(cmp.Or(w.opt.Compression, Gzip))
+	plain := Data{
+		Type: doc.Kind, Checksum: compressed.OpenChecksum, Size: compressed.OpenSize, Timestamp: at.Unix(),
+		Location: Dir + "/" + compressed.OpenChecksum.Value + "-" + name,
+	}
+	return []Data{plain, compressed}, replaceFile(filepath.Join(w.dir, filepath.FromSlash(plain.Location)), doc.Content)
 }
 
 // Discard removes what is unfinished.
@@ -215,13 +260,13 @@ func (s *stream) finish() (Data, error) {
 		return Data{}, err
 	}
 	sum := hex.EncodeToString(s.shut.Sum(nil))
-	name := sum + "-" + s.kind + ".xml" + s.suffix
+	name := sum + "-" + s.kind + s.suffix
 	if err := commit(s.file, filepath.Join(filepath.Dir(s.file.Name()), name)); err != nil {
 		return Data{}, err
 	}
 	s.file = nil
 	return Data{
-		Type:         s.kind,
+		Type:         strings.TrimSuffix(s.kind, ".xml"),
 		Location:     Dir + "/" + name,
 		Checksum:     Checksum{"sha256", sum},
 		OpenChecksum: Checksum{"sha256", hex.EncodeToString(s.open.Sum(nil))},
