@@ -18,19 +18,33 @@ type Dependency struct {
 // (rpm: rpmds.h).
 type Sense uint32
 
-// The comparisons, and when a requirement must hold: before or after which of
-// the package's scripts.
+// The comparisons, when a requirement must hold (before or after which of the
+// package's scripts, or for which triggers), and where it comes from.
 const (
-	Less         Sense = 1 << 1
-	Greater      Sense = 1 << 2
-	Equal        Sense = 1 << 3
-	PreReq       Sense = 1 << 6
-	ScriptPre    Sense = 1 << 9
-	ScriptPost   Sense = 1 << 10
-	ScriptPreUn  Sense = 1 << 11
-	ScriptPostUn Sense = 1 << 12
-	MissingOK    Sense = 1 << 19
-	RPMLib       Sense = 1 << 24
+	Less          Sense = 1 << 1
+	Greater       Sense = 1 << 2
+	Equal         Sense = 1 << 3
+	PostTrans     Sense = 1 << 5
+	PreReq        Sense = 1 << 6
+	PreTrans      Sense = 1 << 7
+	Interpreter   Sense = 1 << 8 // of a script
+	ScriptPre     Sense = 1 << 9
+	ScriptPost    Sense = 1 << 10
+	ScriptPreUn   Sense = 1 << 11
+	ScriptPostUn  Sense = 1 << 12
+	ScriptVerify  Sense = 1 << 13
+	FindRequires  Sense = 1 << 14 // found by a generator
+	FindProvides  Sense = 1 << 15
+	TriggerIn     Sense = 1 << 16
+	TriggerUn     Sense = 1 << 17
+	TriggerPostUn Sense = 1 << 18
+	MissingOK     Sense = 1 << 19 // a weak one, in packages of old tools
+	PreUnTrans    Sense = 1 << 20
+	PostUnTrans   Sense = 1 << 21
+	RPMLib        Sense = 1 << 24 // a feature of rpm
+	TriggerPreIn  Sense = 1 << 25
+	Config        Sense = 1 << 28
+	Meta          Sense = 1 << 29 // for resolution, not for order
 
 	comparison = Less | Greater | Equal
 	// senseMask is wider than what is defined in it (rpm: RPMSENSE_SENSEMASK).

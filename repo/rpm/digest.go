@@ -7,6 +7,7 @@ import (
 	_ "crypto/md5" // what old packages carry; their signatures and sizes are checked beside it
 	_ "crypto/sha1"
 	"crypto/sha256"
+	_ "crypto/sha3"
 	_ "crypto/sha512"
 	"encoding/hex"
 	"errors"
@@ -86,21 +87,20 @@ func (p *Package) VerifyDigests(ctx context.Context, r io.ReaderAt, also ...io.W
 	var checks []func() error
 	covered := false
 
-	if want := p.signature.Binary(SigMD5); want != nil {
+	if want := p.signature.Binary(SigMD5); want != nil && p.has(SigMD5) {
 		h := crypto.MD5.New()
 		all = append(all, h)
 		checks = append(checks, compare("the MD5 of header and payload", h, want))
 		covered = true
 	}
-	if p.header.Has(TagPayloadDigest) {
-		algorithm := hashByNumber(p.header.Ints(TagPayloadDigestAlgo).At(0))
-		want, err := hex.DecodeString(p.header.Text(TagPayloadDigest))
-		if algorithm == 0 || err != nil || len(want) != algorithm.Size() {
-			return errors.New("its payload digest is malformed or of an unknown kind")
-		}
-		h := algorithm.New()
+	digests, err := p.PayloadDigests()
+	if err != nil {
+		return err
+	}
+	for _, d := range digests {
+		h := d.Algorithm.New()
 		payload = append(payload, h)
-		checks = append(checks, compare("the payload digest", h, want))
+		checks = append(checks, compare("the payload digest ("+d.Algorithm.String()+")", h, d.Value, d.Alt))
 		covered = true
 	}
 	if !covered {
@@ -128,14 +128,18 @@ func (p *Package) HeaderDigest(algorithm crypto.Hash) []byte {
 func (p *Package) verifyHeader() error {
 	content := uint64(p.FileSize - p.HeaderStart)
 	for _, tag := range []Tag{SigLongSize, SigSize} {
-		if n := p.signature.Ints(tag); n.Len() > 0 && n.At(0) != content {
+		if n := p.signature.Ints(tag); n.Len() > 0 && p.has(tag) && n.At(0) != content {
 			return &DigestError{What: "the size of header and payload", Want: strconv.FormatUint(n.At(0), 10), Got: strconv.FormatUint(content, 10)}
 		}
+	}
+	payload, alt := uint64(p.FileSize-p.HeaderEnd), p.header.Ints(TagPayloadSizeAlt)
+	if n := p.header.Ints(TagPayloadSize); n.Len() > 0 && n.At(0) != payload && (alt.Len() == 0 || alt.At(0) != payload) {
+		return &DigestError{What: "the size of the payload", Want: strconv.FormatUint(n.At(0), 10), Got: strconv.FormatUint(payload, 10)}
 	}
 	for _, d := range []struct {
 		tag       Tag
 		algorithm crypto.Hash
-	}{{SigSHA256, crypto.SHA256}, {SigSHA1, crypto.SHA1}} {
+	}{{SigSHA3, crypto.SHA3_256}, {SigSHA256, crypto.SHA256}, {SigSHA1, crypto.SHA1}} {
 		if !p.signature.Has(d.tag) {
 			continue
 		}
@@ -147,9 +151,67 @@ func (p *Package) verifyHeader() error {
 	return nil
 }
 
-func compare(what string, h hash.Hash, want []byte) func() error {
+// PayloadDigest is what the main header says the payload's digest is.
+type PayloadDigest struct {
+	Tag       Tag
+	Algorithm crypto.Hash
+	Value     []byte // of the payload as the package was written with it
+	Alt       []byte // of the payload uncompressed; nil when not given
+}
+
+// payloadDigestTags are where payload digests may be. The first names its
+// algorithm in format 4 and is SHA-256 where it does not (rpm: format_v6.md,
+// rpmvs.cc).
+var payloadDigestTags = []struct {
+	tag, alt  Tag
+	algorithm crypto.Hash
+}{
+	{TagPayloadDigest, TagPayloadDigestAlt, crypto.SHA256},
+	{TagPayloadSHA512, TagPayloadSHA512Alt, crypto.SHA512},
+	{TagPayloadSHA3, TagPayloadSHA3Alt, crypto.SHA3_256},
+}
+
+// PayloadDigests are the digests that the main header promises of the payload.
+// They are as trustworthy as the header is: a signature over the header covers
+// the payload through the strong ones among them. The payload must match the
+// value or its alternative in each.
+func (p *Package) PayloadDigests() ([]PayloadDigest, error) {
+	var all []PayloadDigest
+	for _, t := range payloadDigestTags {
+		if !p.header.Has(t.tag) {
+			continue
+		}
+		d := PayloadDigest{Tag: t.tag, Algorithm: t.algorithm}
+		if t.tag == TagPayloadDigest && p.header.Has(TagPayloadDigestAlgo) {
+			d.Algorithm = hashByNumber(p.header.Ints(TagPayloadDigestAlgo).At(0))
+		}
+		var ok, altOK bool
+		d.Value, ok = hexDigest(p.header.Text(t.tag), d.Algorithm)
+		d.Alt, altOK = hexDigest(p.header.Text(t.alt), d.Algorithm)
+		if !ok || !altOK && p.header.Has(t.alt) {
+			return nil, fmt.Errorf("its payload digest (tag %d) is malformed or of an unknown kind", t.tag)
+		}
+		all = append(all, d)
+	}
+	return all, nil
+}
+
+func hexDigest(s string, algorithm crypto.Hash) ([]byte, bool) {
+	b, err := hex.DecodeString(s)
+	if algorithm == 0 || err != nil || len(b) != algorithm.Size() {
+		return nil, false
+	}
+	return b, true
+}
+
+// compare compares with a digest, or with another that is as good.
+func compare(what string, h hash.Hash, want []byte, or ...[]byte) func() error {
 	return func() error {
-		if got := h.Sum(nil); !bytes.Equal(got, want) {
+		got := h.Sum(nil)
+		if slices.ContainsFunc(or, func(b []byte) bool { return bytes.Equal(got, b) }) {
+			return nil
+		}
+		if !bytes.Equal(got, want) {
 			return &DigestError{What: what, Want: hex.EncodeToString(want), Got: hex.EncodeToString(got)}
 		}
 		return nil
@@ -211,6 +273,10 @@ func hashByNumber(n uint64) crypto.Hash {
 		return crypto.SHA512
 	case 11:
 		return crypto.SHA224
+	case 12:
+		return crypto.SHA3_256
+	case 14:
+		return crypto.SHA3_512
 	default:
 		return 0
 	}

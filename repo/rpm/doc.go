@@ -1,5 +1,5 @@
 // Package rpm reads RPM package files as if an enemy had written them: the
-// lead, the signature header and the main header of formats 3 and 4, with every
+// lead, the signature header and the main header of formats 3, 4 and 6, with every
 // count, offset and type checked before it is used. No allocation is larger
 // than the file, lists (files, dependencies, changelogs) are iterated where
 // they lie, and no input makes it panic.

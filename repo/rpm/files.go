@@ -1,6 +1,7 @@
 package rpm
 
 import (
+	"crypto"
 	"fmt"
 	"iter"
 	"strings"
@@ -31,6 +32,9 @@ const (
 	FileSpec      FileFlags = 1 << 5
 	FileGhost     FileFlags = 1 << 6
 	FileLicense   FileFlags = 1 << 7
+	FileReadme    FileFlags = 1 << 8
+	FilePubkey    FileFlags = 1 << 11
+	FileArtifact  FileFlags = 1 << 12
 )
 
 const (
@@ -50,6 +54,15 @@ func (f File) IsLink() bool { return f.Mode&modeType == modeLink }
 
 // IsGhost says whether the package owns the file without containing it.
 func (f File) IsGhost() bool { return f.Flags&FileGhost != 0 }
+
+// FileDigestAlgorithm is what the files' digests were made with, 0 when it is
+// none that the project knows.
+func (p *Package) FileDigestAlgorithm() crypto.Hash {
+	if n := p.header.Ints(TagFileDigestAlgo); n.Len() > 0 {
+		return hashByNumber(n.At(0))
+	}
+	return crypto.MD5 // packages older than the tag
+}
 
 // FileCount is the number of files in the package.
 func (p *Package) FileCount() int {

@@ -18,6 +18,8 @@ type Header struct {
 	blob  string // as in the file: intro, index, data
 	data  int    // where in blob the data begins
 	index []entry
+
+	immutable bool // a region covers it; format 3 has none
 }
 
 type entry struct {
@@ -78,7 +80,7 @@ func parseHeader(blob string, region Tag) (*Header, error) {
 		if err := h.checkRegion(first, count, region); err != nil {
 			return nil, err
 		}
-		body = raw[1:]
+		body, h.immutable = raw[1:], true
 		trailer, trailerEnd = uint64(first.offset), uint64(first.offset)+entrySize
 	}
 	// Entries lie in the order of the index and never overlap (rpm:

@@ -30,6 +30,10 @@ type Package struct {
 	HeaderStart   int64  // byte range of the main header in the file
 	HeaderEnd     int64
 
+	// Format is the package's format: 6, 4, or 3 when nothing in its main
+	// header is marked as immutable.
+	Format int
+
 	PayloadFormat     string // "cpio"
 	PayloadCompressor string // "gzip", "xz", "zstd", …
 
@@ -140,10 +144,17 @@ func (p *Package) fill() error {
 	p.Packager, p.BuildHost, p.SourceRPM = h.Text(TagPackager), h.Text(TagBuildHost), h.Text(TagSourceRPM)
 	p.BuildTime = time.Unix(int64(h.Ints(TagBuildTime).At(0)), 0).UTC()
 	p.InstalledSize = firstInt(h.Ints(TagLongSize), h.Ints(TagSize))
-	p.ArchiveSize = firstInt(p.signature.Ints(SigLongArchiveSize), p.signature.Ints(SigPayloadSize), h.Ints(TagArchiveSize))
+	if p.Format, err = format(h); err != nil {
+		return err
+	}
+	if p.Format >= 6 {
+		p.ArchiveSize = h.Ints(TagPayloadSizeAlt).At(0)
+	} else {
+		p.ArchiveSize = firstInt(p.signature.Ints(SigLongArchiveSize), p.signature.Ints(SigPayloadSize), h.Ints(TagArchiveSize))
+	}
 	p.PayloadFormat, p.PayloadCompressor = h.Text(TagPayloadFormat), h.Text(TagPayloadCompressor)
 	for _, tag := range signatureTags {
-		p.Signed = p.Signed || p.signature.Has(tag)
+		p.Signed = p.Signed || p.has(tag)
 	}
 	return p.checkLists()
 }
@@ -160,6 +171,19 @@ func isSource(h *Header) (bool, error) {
 		return source, nil
 	}
 	return h.Count(TagDirNames) == 1 && h.Text(TagDirNames) == "", nil
+}
+
+// format tells a package's format as rpm does (rpm: tagexts.cc, rpmformatTag).
+func format(h *Header) (int, error) {
+	switch n := h.Ints(TagFormat); {
+	case n.Len() > 0 && n.At(0) != 6:
+		return 0, fmt.Errorf("unsupported package format %d", n.At(0))
+	case n.Len() > 0:
+		return 6, nil
+	case h.immutable:
+		return 4, nil
+	}
+	return 3, nil
 }
 
 func firstInt(candidates ...Ints) uint64 {
@@ -180,6 +204,11 @@ func (p *Package) SignatureHeader() *Header { return p.signature }
 // Source says whether it is a source package.
 func (p *Package) Source() bool { return p.Arch == "src" }
 
+// NoSource says whether it is a source package that leaves sources or patches out.
+func (p *Package) NoSource() bool {
+	return p.Source() && (p.header.Has(TagNoSource) || p.header.Has(TagNoPatch))
+}
+
 // EVR is the package's epoch (empty when 0), version and release.
 func (p *Package) EVR() EVR {
 	e := EVR{Version: p.Version, Release: p.Release}
@@ -192,10 +221,15 @@ func (p *Package) EVR() EVR {
 // NEVRA is name-[epoch:]version-release.arch.
 func (p *Package) NEVRA() string { return p.Name + "-" + p.EVR().String() + "." + p.Arch }
 
-// FileName is what a package's file is called: name-version-release.arch.rpm.
-// Whoever makes a path of it checks it first: the parts can hold anything.
+// FileName is what a package's file is called: name-version-release.arch.rpm,
+// where arch is nosrc for a source package that leaves sources out. Whoever makes
+// a path of it checks it first: the parts can hold anything.
 func (p *Package) FileName() string {
-	return p.Name + "-" + p.Version + "-" + p.Release + "." + p.Arch + ".rpm"
+	arch := p.Arch
+	if p.NoSource() {
+		arch = "nosrc"
+	}
+	return p.Name + "-" + p.Version + "-" + p.Release + "." + arch + ".rpm"
 }
 
 // Change is one entry of a package's changelog.

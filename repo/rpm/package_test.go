@@ -279,7 +279,7 @@ func TestVerifyDigests(t *testing.T) {
 	var digest *rpm.DigestError
 	err := verify(flip(good, func(p *rpm.Package) int64 { return p.HeaderEnd }))
 	require.ErrorAs(t, err, &digest)
-	require.ErrorContains(t, err, "the payload digest is")
+	require.ErrorContains(t, err, "the payload digest (SHA-256) is")
 	err = verify(flip(good, func(p *rpm.Package) int64 { return p.HeaderEnd - 20 }))
 	require.ErrorContains(t, err, "SHA-256 of the header")
 	require.ErrorContains(t, verify(append(good.Bytes(), 'x')), "the size of header and payload")

@@ -17,13 +17,20 @@ type Signature struct {
 // signatureTags hold signatures; all of them go when a package is signed anew.
 var signatureTags = []Tag{SigDSA, SigRSA, SigOpenPGP, SigPGP, SigGPG, SigPGP5}
 
+// has says whether the signature header has a tag that means something there:
+// from number 1000 on, format 6 has none (rpm: format_v6.md; rpmvs.cc ignores
+// them).
+func (p *Package) has(tag Tag) bool {
+	return p.signature.Has(tag) && (p.Format < 6 || tag < TagName)
+}
+
 // Signatures are the package's signatures, none of them verified. One whose
 // tag does not hold what it should has no packet.
 func (p *Package) Signatures() []Signature {
 	var all []Signature
 	for _, tag := range signatureTags {
 		switch {
-		case !p.signature.Has(tag):
+		case !p.has(tag):
 		case tag == SigOpenPGP:
 			for s := range p.signature.Strings(tag) {
 				packet, err := base64.StdEncoding.DecodeString(s)
@@ -43,11 +50,15 @@ func (p *Package) Signatures() []Signature {
 	return all
 }
 
+// reserved is the room for signatures that rpm always leaves, in bytes.
+const reserved = 32
+
 // WithSignatures returns the bytes that stand before the main header in the
 // package signed by these signatures and no others: the lead and a new
 // signature header. It depends on nothing but the digests and sizes in the old
 // one, so that signing twice gives what signing once gives. Each signature is
-// written to its Tag, which must be one of the binary ones.
+// written to its Tag: those of SigOpenPGP together, the others once each. A
+// package of format 6 takes those over its header alone.
 func (p *Package) WithSignatures(signatures ...Signature) []byte {
 	type item struct {
 		entry
@@ -55,13 +66,25 @@ func (p *Package) WithSignatures(signatures ...Signature) []byte {
 	}
 	var items []item
 	for _, e := range p.signature.index {
-		if slices.Contains(signatureTags, e.tag) || e.tag == SigReserved || e.tag == SigReservedSpace {
+		if slices.Contains(signatureTags, e.tag) || e.tag == SigReserved || e.tag == SigReservedSpace || !p.has(e.tag) {
 			continue
 		}
 		items = append(items, item{e, p.signature.bytesOf(e)})
 	}
+	if p.Format >= 6 { // its signature header ends with this tag (rpm: signature.cc, rpmGenerateSignature)
+		items = append(items, item{entry{tag: SigReserved, kind: kindBinary, count: reserved}, string(make([]byte, reserved))})
+	}
+	openPGP := item{entry: entry{tag: SigOpenPGP, kind: kindStringArray}}
 	for _, s := range signatures {
+		if s.Tag == SigOpenPGP {
+			openPGP.count++
+			openPGP.data += base64.StdEncoding.EncodeToString(s.Packet) + "\x00"
+			continue
+		}
 		items = append(items, item{entry{tag: s.Tag, kind: kindBinary, count: uint32(len(s.Packet))}, string(s.Packet)})
+	}
+	if openPGP.count > 0 {
+		items = append(items, openPGP)
 	}
 	slices.SortStableFunc(items, func(a, b item) int { return cmp.Compare(a.tag, b.tag) })
 

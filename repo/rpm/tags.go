@@ -23,6 +23,7 @@ const (
 	SigLongArchiveSize Tag = 271  // payload uncompressed, bytes
 	SigSHA256          Tag = 273  // digest of the main header, hexadecimal
 	SigOpenPGP         Tag = 278  // rpm 6: any number of signatures, base64
+	SigSHA3            Tag = 279  // rpm 6: SHA3-256 digest of the main header, hexadecimal
 	SigReserved        Tag = 999  // rpm 6: room for signatures
 	SigSize            Tag = 1000 // main header and payload, bytes
 	SigPGP             Tag = 1002 // signature over main header and payload: RSA
@@ -65,6 +66,8 @@ const (
 	TagRequireFlags      Tag = 1048
 	TagRequireName       Tag = 1049
 	TagRequireVersion    Tag = 1050
+	TagNoSource          Tag = 1051 // numbers of the sources that a source package leaves out
+	TagNoPatch           Tag = 1052
 	TagConflictFlags     Tag = 1053
 	TagConflictName      Tag = 1054
 	TagConflictVersion   Tag = 1055
@@ -101,8 +104,17 @@ const (
 	tagOptFlags          Tag = 1122
 	tagPlatform          Tag = 1132
 	tagSourcePkgID       Tag = 1146
-	TagPayloadDigest     Tag = 5092
+	TagPayloadDigest     Tag = 5092 // payload as it is in the file, hexadecimal
 	TagPayloadDigestAlgo Tag = 5093
+	TagPayloadDigestAlt  Tag = 5097 // payload uncompressed
+	TagPayloadSize       Tag = 5112 // format 6: payload as it is in the file, bytes
+	TagPayloadSizeAlt    Tag = 5113 // payload uncompressed, bytes
+	TagFormat            Tag = 5114 // format 6 and later
+	TagSourceNEVR        Tag = 5120 // format 6
+	TagPayloadSHA512     Tag = 5121
+	TagPayloadSHA512Alt  Tag = 5122
+	TagPayloadSHA3       Tag = 5123 // SHA3-256
+	TagPayloadSHA3Alt    Tag = 5124
 )
 
 // kind is how an entry's data is stored (rpm: rpmTagType).
@@ -163,23 +175,25 @@ func knownKind(t Tag) kind {
 	switch t {
 	case TagName, TagVersion, TagRelease, TagSummary, TagDescription, TagBuildHost,
 		TagVendor, TagLicense, TagPackager, TagGroup, TagURL, TagArch, TagSourceRPM,
-		TagPayloadFormat, TagPayloadCompressor:
+		TagPayloadFormat, TagPayloadCompressor, TagSourceNEVR,
+		TagPayloadSHA512, TagPayloadSHA512Alt, TagPayloadSHA3, TagPayloadSHA3Alt:
 		return kindString
 	case TagOldFileNames, TagFileDigests, TagFileLinkTos, TagFileUserName, TagFileGroupName,
 		TagProvideName, TagProvideVersion, TagRequireName, TagRequireVersion,
 		TagConflictName, TagConflictVersion, TagObsoleteName, TagObsoleteVersion,
 		TagRecommendName, TagRecommendVersion, TagSuggestName, TagSuggestVersion,
 		TagSupplementName, TagSupplementVersion, TagEnhanceName, TagEnhanceVersion,
-		TagChangelogName, TagChangelogText, TagBaseNames, TagDirNames, TagPayloadDigest:
+		TagChangelogName, TagChangelogText, TagBaseNames, TagDirNames, TagPayloadDigest, TagPayloadDigestAlt:
 		return kindStringArray
 	case TagFileModes:
 		return kindInt16
 	case TagEpoch, TagBuildTime, TagSize, TagFileSizes, TagFileMTimes, TagFileFlags,
 		TagArchiveSize, TagRequireFlags, TagConflictFlags, TagChangelogTime, TagSourcePackage,
 		TagProvideFlags, TagObsoleteFlags, TagDirIndexes, TagFileDigestAlgo, TagRecommendFlags,
-		TagSuggestFlags, TagSupplementFlags, TagEnhanceFlags, TagPayloadDigestAlgo:
+		TagSuggestFlags, TagSupplementFlags, TagEnhanceFlags, TagPayloadDigestAlgo,
+		TagNoSource, TagNoPatch, TagFormat:
 		return kindInt32
-	case TagLongFileSizes, TagLongSize:
+	case TagLongFileSizes, TagLongSize, TagPayloadSize, TagPayloadSizeAlt:
 		return kindInt64
 	default:
 		return kindNull

@@ -56,6 +56,11 @@ func (k *Key) signPackage(ctx context.Context, p *rpm.Package, r io.ReaderAt, w 
 	if signatures[1].Packet, err = k.finish(both, bothHash, at); err != nil {
 		return err
 	}
+	if p.Format >= 6 {
+		// Only headers are signed: once where rpm 6 looks, once where rpm 4 does
+		// (rpm: format_v6.md).
+		signatures[1] = rpm.Signature{Tag: rpm.SigOpenPGP, HeaderOnly: true, Packet: signatures[0].Packet}
+	}
 	if _, err := w.Write(p.WithSignatures(signatures...)); err != nil {
 		return fmt.Errorf("writing the signed package: %w", err)
 	}

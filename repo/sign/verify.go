@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
@@ -152,16 +153,12 @@ func (kr *Keyring) follow(sig []byte) follower {
 }
 
 // strongPayloadDigest says whether the header names a digest of the payload
-// that nobody can forge (numbers of RFC 9580, section 9.5).
+// that nobody can forge.
 func strongPayloadDigest(p *rpm.Package) bool {
-	if !p.Header().Has(rpm.TagPayloadDigest) {
-		return false
-	}
-	switch p.Header().Ints(rpm.TagPayloadDigestAlgo).At(0) {
-	case 8, 9, 10, 11: // the SHA-2 family
-		return true
-	}
-	return false
+	digests, err := p.PayloadDigests()
+	return err == nil && slices.ContainsFunc(digests, func(d rpm.PayloadDigest) bool {
+		return d.Algorithm != crypto.MD5 && d.Algorithm != crypto.SHA1
+	})
 }
 
 // VerifyDetached verifies an armored signature of message, which is read to its

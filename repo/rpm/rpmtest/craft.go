@@ -61,9 +61,14 @@ func Binary(tag uint32, b []byte) Entry { return Entry{tag, 7, uint32(len(b)), b
 // Craft is a package in parts. Its digests are right unless an entry replaces
 // them.
 type Craft struct {
+	Format    int     // 3, 4 or 6; 0 stands for 4
 	Signature []Entry // beside, or instead of, the digests
 	Main      []Entry
 	Payload   []byte
+
+	// Open is the payload uncompressed, which format 6 has digests of; nil
+	// when it is not compressed.
+	Open []byte
 }
 
 // Simple is a small package of one version that may be installed.
@@ -106,6 +111,12 @@ func replace(entries, with []Entry) []Entry {
 
 // Bytes is the package's file.
 func (c Craft) Bytes() []byte {
+	switch c.Format {
+	case 3:
+		return c.format3()
+	case 6:
+		return c.format6()
+	}
 	payload := sha256.Sum256(c.Payload)
 	main := Header(63, replace([]Entry{Texts(5092, hex.EncodeToString(payload[:])), Int32s(5093, 8)}, c.Main))
 	digest := sha256.Sum256(main)
@@ -114,10 +125,15 @@ func (c Craft) Bytes() []byte {
 		Int32s(1000, uint32(len(main)+len(c.Payload))),
 		Int32s(1007, uint32(len(c.Payload))),
 	}, c.Signature))
-	for len(signature)%8 != 0 {
-		signature = append(signature, 0)
+	return slices.Concat(Lead(), pad(signature, 8), main, c.Payload)
+}
+
+// pad appends zeros up to a multiple of n bytes.
+func pad(b []byte, n int) []byte {
+	for len(b)%n != 0 {
+		b = append(b, 0)
 	}
-	return slices.Concat(Lead(), signature, main, c.Payload)
+	return b
 }
 
 // Write writes the package to a new file of that name and returns its path.
@@ -139,7 +155,8 @@ func Lead() []byte {
 	return lead
 }
 
-// Header is one header of the entries as they come, in a region.
+// Header is one header of the entries as they come, in a region. Region 0 stands
+// for none, as in format 3.
 func Header(region uint32, entries []Entry) []byte {
 	var index, data []byte
 	add := func(to []byte, ns ...uint32) []byte {
@@ -156,6 +173,9 @@ func Header(region uint32, entries []Entry) []byte {
 		}
 		index = add(index, e.Tag, e.Kind, uint32(len(data)), e.Count)
 		data = append(data, e.Data...)
+	}
+	if region == 0 {
+		return slices.Concat(add([]byte("\x8e\xad\xe8\x01\x00\x00\x00\x00"), uint32(len(entries)), uint32(len(data))), index, data)
 	}
 	count := uint32(len(entries) + 1)
 	intro := add([]byte("\x8e\xad\xe8\x01\x00\x00\x00\x00"), count, uint32(len(data)+16))
