@@ -21,9 +21,9 @@ func (m *Matrix) build(ctx context.Context) error {
 	stage := m.opt.Progress.Stage("build", len(m.jobs.Plan.Jobs))
 	defer stage.Close()
 	var mu sync.Mutex // guards the report
-	tasks := make([]schedule.Task, len(m.jobs.Plan.Jobs))
+	tasks := m.jobs.Plan.Tasks()
 	for i, j := range m.jobs.Plan.Jobs {
-		tasks[i] = schedule.Task{ID: j.ID, Needs: j.Needs, Run: func(ctx context.Context) error {
+		tasks[i].Run = func(ctx context.Context, _ int) error {
 			stage.Begin(j.ID)
 			row, err := m.runJob(ctx, j)
 			mu.Lock()
@@ -31,9 +31,9 @@ func (m *Matrix) build(ctx context.Context) error {
 			m.addJob(j, row)
 			stage.End(j.ID, describe(row))
 			return err
-		}}
+		}
 	}
-	failed, err := schedule.Run(ctx, tasks, m.opt.Jobs)
+	failed, err := schedule.Run(ctx, tasks, schedule.Room{Slots: m.opt.Jobs})
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/internal/store"
+	"github.com/ohpc-build/ohpc-build/matrix/schedule"
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 )
 
@@ -49,6 +50,10 @@ type Job struct {
 	// estimate. Recorded tells which.
 	Takes    time.Duration `json:"-"`
 	Recorded bool          `json:"-"`
+
+	// Uses is what the recipe says that the job uses while it runs; 0 where it says
+	// nothing.
+	Uses schedule.Resources `json:"-"`
 
 	// Shared lists the architectures besides Arch for which this one job makes
 	// the packages, when they are the same for all.

@@ -74,24 +74,35 @@ func (p *Plan) CriticalPath() ([]*Job, time.Duration) {
 }
 
 // Estimate is how long the plan takes with so many jobs at a time, begun in the
-// order in which a run begins them.
+// order in which a run begins them, on a host that has the memory and the disk for
+// whatever runs beside each other.
 func (p *Plan) Estimate(jobs int) time.Duration { return p.estimates(jobs)[0] }
 
 func (p *Plan) estimates(jobs ...int) []time.Duration {
-	at := make(map[string]bool, len(p.Jobs))
-	tasks := make([]schedule.Task, len(p.Jobs))
-	for i, j := range p.Jobs {
-		at[j.ID] = true
-		tasks[i].ID = j.ID
-		for _, need := range j.Needs {
-			if at[need] { // not one that is filtered out; the jobs are in order
-				tasks[i].Needs = append(tasks[i].Needs, need)
-			}
-		}
+	rooms := make([]schedule.Room, len(jobs))
+	for i, n := range jobs {
+		rooms[i].Slots = n
 	}
-	spans, err := schedule.Makespans(tasks, func(i int) time.Duration { return p.Jobs[i].Takes }, jobs...)
+	spans, err := schedule.Makespans(p.Tasks(), rooms...)
 	if err != nil {
 		return make([]time.Duration, len(jobs)) // two jobs of one ID, which New refuses
 	}
 	return spans
+}
+
+// Tasks are the plan's jobs for a scheduler, in their order. What they do is not in
+// them, and neither are needs that are no part of the plan.
+func (p *Plan) Tasks() []schedule.Task {
+	at := make(map[string]bool, len(p.Jobs))
+	tasks := make([]schedule.Task, len(p.Jobs))
+	for i, j := range p.Jobs {
+		at[j.ID] = true
+		tasks[i] = schedule.Task{ID: j.ID, Takes: j.Takes, Uses: j.Uses}
+		for _, need := range j.Needs {
+			if at[need] { // the jobs are in order
+				tasks[i].Needs = append(tasks[i].Needs, need)
+			}
+		}
+	}
+	return tasks
 }

@@ -1,21 +1,34 @@
 package schedule
 
 import (
-	"container/heap"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sort"
 	"strings"
+	"time"
 )
 
 // Task is one node of the graph.
 type Task struct {
 	ID    string
-	Needs []string // IDs of tasks that must have succeeded
-	Run   func(context.Context) error
+	Needs []string      // IDs of tasks that must have succeeded
+	Takes time.Duration // how long it is expected to run
+	Uses  Resources     // while it runs
+
+	// Run does the work. The slots of tasks that run at a time are different ones,
+	// the lowest that are free, counted from 0.
+	Run func(ctx context.Context, slot int) error
 }
+
+// Option changes how tasks are run.
+type Option func(*options)
+
+type options struct{ failFast bool }
+
+// FailFast begins nothing any more once a task has failed. Those that run are left
+// to end.
+func FailFast() Option { return func(o *options) { o.failFast = true } }
 
 // NeedError is the outcome of a task that was not run because one that it
 // needs did not succeed.
@@ -25,6 +38,16 @@ type NeedError struct {
 
 func (e *NeedError) Error() string {
 	return fmt.Sprintf("%s was not started: %s did not succeed", e.Task, e.Need)
+}
+
+// StoppedError is the outcome of a task that was not run because another, which it
+// does not need, had failed, and that was to be the end ([FailFast]).
+type StoppedError struct {
+	Task, Failed string
+}
+
+func (e *StoppedError) Error() string {
+	return fmt.Sprintf("%s was not started: %s failed before", e.Task, e.Failed)
 }
 
 // CycleError names tasks that need each other, in order; the first is repeated
@@ -37,197 +60,120 @@ func (e *CycleError) Error() string {
 	return "these need each other in a circle: " + strings.Join(e.Path, " → ")
 }
 
-// Run runs all tasks, at most slots at a time, those with the lower position
-// first where there is a choice. It returns the error of each task that did not
-// succeed, by ID; the second result is an error in the graph itself, in which
-// case nothing was run. When ctx ends, running tasks are told through their
-// context and the others end with its error.
-func Run(ctx context.Context, tasks []Task, slots int) (map[string]error, error) {
+// Run runs all tasks for which there is room. It returns the error of each task that
+// did not succeed, by ID; the second result is an error in the graph itself, in which
+// case nothing was run. When ctx ends, running tasks are told through their context
+// and the others end with its error.
+func Run(ctx context.Context, tasks []Task, room Room, opts ...Option) (map[string]error, error) {
 	g, err := newGraph(tasks)
 	if err != nil {
 		return nil, err
 	}
-	type outcome struct {
+	if errs := Check(tasks, room); len(errs) > 0 {
+		return nil, errs[0]
+	}
+	r := &run{
+		graph: g, queue: newQueue(tasks, g.ranks(), room), begin: time.Now(),
+		failed: map[string]error{}, failedNeed: make([]string, len(tasks)), done: make(chan outcome),
+	}
+	for _, opt := range opts {
+		opt(&r.options)
+	}
+	for _, i := range g.roots() {
+		r.queue.add(i)
+	}
+	for r.queue.ready > 0 || len(r.queue.running) > 0 {
+		r.start(ctx)
+		if len(r.queue.running) > 0 {
+			o := <-r.done
+			r.queue.end(o.running)
+			r.finish(o.task, o.err)
+		}
+	}
+	return r.failed, nil
+}
+
+// run is one call of Run.
+type run struct {
+	options
+	graph      *graph
+	queue      *queue
+	begin      time.Time
+	failed     map[string]error
+	failedNeed []string // by task: one that it needs and that did not succeed
+	stopped    string   // the task at whose failure nothing more is to begin
+	done       chan outcome
+}
+
+// outcome is how a task ended that ran.
+type outcome struct {
+	running
+	err error
+}
+
+// start begins all that may begin now.
+func (r *run) start(ctx context.Context) {
+	for {
+		if err := context.Cause(ctx); err != nil {
+			r.end(func(int) error { return err })
+			return
+		}
+		if r.stopped != "" {
+			r.end(func(i int) error { return &StoppedError{r.graph.tasks[i].ID, r.stopped} })
+			return
+		}
+		next, ok := r.queue.next(time.Since(r.begin))
+		if !ok {
+			return
+		}
+		go func() { r.done <- outcome{next, r.graph.tasks[next.task].Run(ctx, next.slot)} }()
+	}
+}
+
+// end lets all that could begin end without.
+func (r *run) end(why func(int) error) {
+	for r.queue.ready > 0 {
+		for _, i := range r.queue.drain() {
+			r.finish(i, why(i))
+		}
+	}
+}
+
+// finish enters how a task ended. Those that needed it and now wait for nothing
+// else become ready, or end with it.
+func (r *run) finish(task int, err error) {
+	type ended struct {
 		task int
 		err  error
 	}
-	var (
-		failed  = map[string]error{}
-		done    = make(chan outcome)
-		ready   = intHeap(g.roots())
-		running = 0
-	)
-	slots = max(slots, 1)
-	finish := func(o outcome) {
-		if o.err != nil {
-			failed[tasks[o.task].ID] = o.err
-		}
-		for _, i := range g.finished(o.task, o.err == nil) {
-			heap.Push(&ready, i)
-		}
-	}
-	for len(ready) > 0 || running > 0 {
-		for len(ready) > 0 && running < slots {
-			i := heap.Pop(&ready).(int)
-			if err := g.obstacle(ctx, i); err != nil {
-				finish(outcome{i, err})
-				continue
-			}
-			running++
-			go func() { done <- outcome{i, tasks[i].Run(ctx)} }()
-		}
-		if running > 0 {
-			o := <-done
-			running--
-			finish(o)
-		}
-	}
-	return failed, nil
-}
-
-// graph counts for each task how many of its needs have not ended yet.
-type graph struct {
-	tasks      []Task
-	waiting    []int
-	dependents [][]int
-	failedNeed []string
-}
-
-func newGraph(tasks []Task) (*graph, error) {
-	g := &graph{
-		tasks:      tasks,
-		waiting:    make([]int, len(tasks)),
-		dependents: make([][]int, len(tasks)),
-		failedNeed: make([]string, len(tasks)),
-	}
-	index := make(map[string]int, len(tasks))
-	for i, t := range tasks {
-		if _, twice := index[t.ID]; twice {
-			return nil, fmt.Errorf("two tasks are named %s", t.ID)
-		}
-		index[t.ID] = i
-	}
-	for i, t := range tasks {
-		for _, need := range t.Needs {
-			j, ok := index[need]
-			if !ok {
-				return nil, fmt.Errorf("%s needs %s, which does not exist", t.ID, need)
-			}
-			g.waiting[i]++
-			g.dependents[j] = append(g.dependents[j], i)
-		}
-	}
-	if path := cycle(tasks, index, g); path != nil {
-		return nil, &CycleError{Path: path}
-	}
-	return g, nil
-}
-
-func (g *graph) roots() []int {
-	var ready []int
-	for i, n := range g.waiting {
-		if n == 0 {
-			ready = append(ready, i)
-		}
-	}
-	return ready
-}
-
-func (g *graph) finished(i int, ok bool) (ready []int) {
-	for _, d := range g.dependents[i] {
-		if !ok && g.failedNeed[d] == "" {
-			g.failedNeed[d] = g.tasks[i].ID
-		}
-		if g.waiting[d]--; g.waiting[d] == 0 {
-			ready = append(ready, d)
-		}
-	}
-	return ready
-}
-
-func (g *graph) obstacle(ctx context.Context, i int) error {
-	if need := g.failedNeed[i]; need != "" {
-		return &NeedError{Task: g.tasks[i].ID, Need: need}
-	}
-	return context.Cause(ctx)
-}
-
-// Order returns the tasks' IDs so that each comes after those that it needs and
-// otherwise as they are given.
-func Order(tasks []Task) ([]string, error) {
-	g, err := newGraph(tasks)
-	if err != nil {
-		return nil, err
-	}
-	ids := make([]string, 0, len(tasks))
-	for _, i := range g.order() {
-		ids = append(ids, tasks[i].ID)
-	}
-	return ids, nil
-}
-
-// order uses the graph up.
-func (g *graph) order() []int {
-	ready := intHeap(g.roots())
-	var ordered []int
-	for len(ready) > 0 {
-		i := heap.Pop(&ready).(int)
-		ordered = append(ordered, i)
-		for _, d := range g.finished(i, true) {
-			heap.Push(&ready, d)
-		}
-	}
-	return ordered
-}
-
-// cycle returns a shortest circle among the tasks, or nil.
-func cycle(tasks []Task, index map[string]int, g *graph) []string {
-	ordered := make([]bool, len(tasks))
-	count := &graph{tasks: tasks, waiting: slices.Clone(g.waiting), dependents: g.dependents, failedNeed: g.failedNeed}
-	for _, i := range count.order() {
-		ordered[i] = true
-	}
-	var shortest []string
-	for start := range tasks {
-		if ordered[start] {
-			continue
-		}
-		if path := shortestBack(tasks, index, start); path != nil && (shortest == nil || len(path) < len(shortest)) {
-			shortest = path
-		}
-	}
-	return shortest
-}
-
-// shortestBack finds the shortest way from start along Needs back to start.
-func shortestBack(tasks []Task, index map[string]int, start int) []string {
-	from := map[int]int{}
-	queue := []int{start}
-	for len(queue) > 0 {
-		i := queue[0]
-		queue = queue[1:]
-		for _, need := range tasks[i].Needs {
-			j := index[need]
-			if j == start {
-				path := []string{tasks[start].ID}
-				for k := i; k != start; k = from[k] {
-					path = append(path, tasks[k].ID)
+	for open := []ended{{task, err}}; len(open) > 0; {
+		e := open[len(open)-1]
+		open = open[:len(open)-1]
+		id := r.graph.tasks[e.task].ID
+		if e.err != nil {
+			r.failed[id] = e.err
+			for _, d := range r.graph.dependents[e.task] {
+				if r.failedNeed[d] == "" {
+					r.failedNeed[d] = id
 				}
-				path = append(path, tasks[start].ID)
-				slices.Reverse(path) // collected backwards; told in the direction of need
-				return path
 			}
-			if _, seen := from[j]; !seen {
-				from[j] = i
-				queue = append(queue, j)
+			if r.failFast && r.stopped == "" {
+				r.stopped = id
+			}
+		}
+		for _, d := range r.graph.finished(e.task) {
+			if need := r.failedNeed[d]; need != "" {
+				open = append(open, ended{d, &NeedError{Task: r.graph.tasks[d].ID, Need: need}})
+			} else {
+				r.queue.add(d)
 			}
 		}
 	}
-	return nil
 }
 
 // FirstCause returns the error among failed that is not merely a consequence of
-// another: neither a NeedError nor the end of the context, the first by ID.
+// another: neither a NeedError, a StoppedError nor the end of the context, the first
+// by ID.
 func FirstCause(failed map[string]error) error {
 	ids := make([]string, 0, len(failed))
 	for id := range failed {
@@ -236,8 +182,7 @@ func FirstCause(failed map[string]error) error {
 	sort.Strings(ids)
 	var consequence error
 	for _, id := range ids {
-		var need *NeedError
-		if err := failed[id]; !errors.As(err, &need) && !errors.Is(err, context.Canceled) {
+		if err := failed[id]; !Consequence(err) && !errors.Is(err, context.Canceled) {
 			return err
 		} else if consequence == nil {
 			consequence = err
@@ -246,15 +191,7 @@ func FirstCause(failed map[string]error) error {
 	return consequence
 }
 
-// intHeap gives the lowest position first (container/heap).
-type intHeap []int
-
-func (h intHeap) Len() int           { return len(h) }
-func (h intHeap) Less(i, j int) bool { return h[i] < h[j] }
-func (h intHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *intHeap) Push(x any)        { *h = append(*h, x.(int)) }
-func (h *intHeap) Pop() any {
-	last := (*h)[len(*h)-1]
-	*h = (*h)[:len(*h)-1]
-	return last
+// Consequence says whether a task was not even begun because of another.
+func Consequence(err error) bool {
+	return errors.As(err, new(*NeedError)) || errors.As(err, new(*StoppedError))
 }

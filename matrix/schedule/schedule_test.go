@@ -24,7 +24,7 @@ type trace struct {
 }
 
 func (tr *trace) task(id string, err error, needs ...string) schedule.Task {
-	return schedule.Task{ID: id, Needs: needs, Run: func(context.Context) error {
+	return schedule.Task{ID: id, Needs: needs, Run: func(context.Context, int) error {
 		tr.mu.Lock()
 		defer tr.mu.Unlock()
 		tr.order = append(tr.order, id)
@@ -40,7 +40,7 @@ func TestNeedsRunFirstAndOthersKeepTheirOrder(t *testing.T) {
 		tr.task("scotch", nil, "gnu12"),
 		tr.task("gnu12", nil),
 		tr.task("lmod", nil),
-	}, 1)
+	}, schedule.Room{Slots: 1})
 	require.NoError(t, err)
 	require.Empty(t, failed)
 	require.Equal(t, []string{"hwloc", "gnu12", "scotch", "meta", "lmod"}, tr.order)
@@ -53,7 +53,7 @@ func TestAFailureStopsOnlyWhatNeedsIt(t *testing.T) {
 		tr.task("scotch", nil, "gnu12"),
 		tr.task("meta", nil, "scotch", "hwloc"),
 		tr.task("hwloc", nil),
-	}, 2)
+	}, schedule.Room{Slots: 2})
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{"gnu12", "hwloc"}, tr.order)
 	require.Len(t, failed, 3)
@@ -71,7 +71,7 @@ func TestSlotsAreFilledAndNotExceeded(t *testing.T) {
 		var running, most atomic.Int32
 		var tasks []schedule.Task
 		for i := range 12 {
-			tasks = append(tasks, schedule.Task{ID: fmt.Sprint(i), Run: func(context.Context) error {
+			tasks = append(tasks, schedule.Task{ID: fmt.Sprint(i), Run: func(context.Context, int) error {
 				if n := running.Add(1); n > most.Load() {
 					most.Store(n)
 				}
@@ -81,7 +81,7 @@ func TestSlotsAreFilledAndNotExceeded(t *testing.T) {
 			}})
 		}
 		begin := time.Now()
-		failed, err := schedule.Run(t.Context(), tasks, 3)
+		failed, err := schedule.Run(t.Context(), tasks, schedule.Room{Slots: 3})
 		require.NoError(t, err)
 		require.Empty(t, failed)
 		require.EqualValues(t, 3, most.Load())
@@ -93,14 +93,14 @@ func TestTheEndOfTheContextEndsTheRest(t *testing.T) {
 	var tr trace
 	ctx, cancel := context.WithCancelCause(t.Context())
 	failed, err := schedule.Run(ctx, []schedule.Task{
-		{ID: "first", Run: func(ctx context.Context) error {
+		{ID: "first", Run: func(ctx context.Context, _ int) error {
 			cancel(errBroken)
 			<-ctx.Done()
 			return ctx.Err()
 		}},
 		tr.task("second", nil),
 		tr.task("third", nil, "second"),
-	}, 1)
+	}, schedule.Room{Slots: 1})
 	require.NoError(t, err)
 	require.Empty(t, tr.order)
 	require.ErrorIs(t, failed["first"], context.Canceled)
@@ -122,37 +122,10 @@ func TestErrorsInTheGraph(t *testing.T) {
 		}, "in a circle: b → c → b"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			failed, err := schedule.Run(t.Context(), tc.tasks, 1)
+			failed, err := schedule.Run(t.Context(), tc.tasks, schedule.Room{Slots: 1})
 			require.ErrorContains(t, err, tc.want)
 			require.Nil(t, failed)
 			require.Empty(t, tr.order)
 		})
 	}
-}
-
-// TestMakespansAreHowLongRunTakes runs what is simulated, in a bubble of time.
-func TestMakespansAreHowLongRunTakes(t *testing.T) {
-	needs := map[int][]int{3: {0}, 4: {0, 1}, 5: {4}, 6: {2, 3}, 7: {5, 6}}
-	takes := func(i int) time.Duration { return time.Duration(1+i*7%5) * time.Minute }
-	var tasks []schedule.Task
-	for i := range 8 {
-		task := schedule.Task{ID: fmt.Sprint(i), Run: func(context.Context) error { time.Sleep(takes(i)); return nil }}
-		for _, need := range needs[i] {
-			task.Needs = append(task.Needs, fmt.Sprint(need))
-		}
-		tasks = append(tasks, task)
-	}
-	for _, slots := range []int{1, 2, 3, 8} {
-		synctest.Test(t, func(t *testing.T) {
-			begin := time.Now()
-			_, err := schedule.Run(t.Context(), tasks, slots)
-			require.NoError(t, err)
-			simulated, err := schedule.Makespans(tasks, takes, slots, slots)
-			require.NoError(t, err)
-			took := time.Since(begin)
-			require.Equal(t, []time.Duration{took, took}, simulated, "%d slots", slots)
-		})
-	}
-	_, err := schedule.Makespans([]schedule.Task{{ID: "a", Needs: []string{"a"}}}, takes, 1)
-	require.ErrorContains(t, err, "in a circle")
 }
