@@ -23,6 +23,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/matrix/jobs"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
+	"github.com/ohpc-build/ohpc-build/matrix/report/write"
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/recipes/source"
 	"github.com/ohpc-build/ohpc-build/repo/publish"
@@ -143,7 +144,7 @@ func New(opt Options) (*Matrix, error) {
 		cells:     cells,
 		signed:    map[store.Digest]store.Digest{},
 		snapshots: map[string]publish.Snapshot{},
-		report:    &report.Run{Program: opt.Program, Release: opt.Catalog.Release, Started: time.Now().UTC()},
+		report:    &report.Run{Program: opt.Program, Release: opt.Catalog.Release, Recipes: opt.Recipes, Started: time.Now().UTC()},
 	}, nil
 }
 
@@ -352,7 +353,7 @@ func (m *Matrix) finish(err error) (*report.Run, error) {
 		m.report.Error = err.Error()
 	}
 	m.report.Close(time.Now().UTC())
-	if werr := m.report.WriteFiles(filepath.Join(m.opt.Out, "report")); werr != nil {
+	if werr := write.Folder(filepath.Join(m.opt.Out, "report"), m.report); werr != nil {
 		return m.report, errors.Join(err, werr)
 	}
 	return m.report, err

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ohpc-build/ohpc-build/matrix/report/plain"
 )
 
 // Version is the version of the matrix.json schema. It grows by one when a
@@ -223,17 +225,20 @@ func (c Check) ID() string { return c.Target + "/" + c.Arch + "/" + c.Name + "/"
 // would only be noise in a diff.
 func Seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
 
-// human prints seconds as people say them: 0.4s, 36s, 11m02s.
-func human(s float64) string {
+// Human prints seconds as people say them: 0.4s, 36s, 11m02s, 5h03m.
+func Human(s float64) string {
 	d := time.Duration(s * float64(time.Second))
 	switch {
 	case d < 10*time.Second:
 		return fmt.Sprintf("%.1fs", d.Seconds())
 	case d < time.Minute:
 		return fmt.Sprintf("%.0fs", d.Seconds())
-	default:
+	case d < time.Hour:
 		d = d.Round(time.Second)
 		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	default:
+		d = d.Round(time.Minute)
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
 	}
 }
 
@@ -242,7 +247,7 @@ func human(s float64) string {
 func (r *Run) Failures() []string {
 	var all []string
 	tell := func(what, reason, log string) {
-		text := "FAILED " + what + ": " + clean(reason)
+		text := "FAILED " + what + ": " + plain.Text(reason)
 		if log != "" {
 			text += "\nlog: " + log
 		}
@@ -283,5 +288,5 @@ func (r *Run) Summary() string {
 		}
 		text += fmt.Sprintf("; %d checks passed (%d reused), %d failed", checks[Pass], reused, checks[Fail])
 	}
-	return text + " in " + human(r.Seconds)
+	return text + " in " + Human(r.Seconds)
 }

@@ -1,7 +1,7 @@
 package report_test
 
 import (
-	"encoding/xml"
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -12,54 +12,35 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ohpc-build/ohpc-build/matrix/report"
+	"github.com/ohpc-build/ohpc-build/matrix/report/reporttest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-func sample() *report.Run {
-	begun := time.Date(2026, 11, 22, 20, 0, 0, 0, time.UTC)
-	r := &report.Run{
-		Program: "v1", Release: "3", Started: begun,
-		Cells: []report.Cell{{Target: "Debian_12", Arch: "x86_64", Image: "sha256:1"}, {Target: "Debian_12", Arch: "aarch64"}},
-		Jobs: []report.Job{
-			{ID: "scotch@gnu12/Debian_12/x86_64", Recipe: "scotch", Variant: "gnu12", Target: "Debian_12", Arch: "x86_64", Result: report.Built, Reason: "new", Seconds: 36.2},
-			{ID: "scotch@gnu12/Debian_12/aarch64", Recipe: "scotch", Variant: "gnu12", Target: "Debian_12", Arch: "aarch64", Result: report.Fail, Reason: "rpmbuild failed:\n\x1b[31mgcc: <oops>\x00\xff", Seconds: 662},
-			{ID: "hwloc/Debian_12/x86_64", Recipe: "hwloc", Target: "Debian_12", Arch: "x86_64", Result: report.Reused},
-			{ID: "hwloc/Debian_12/aarch64", Recipe: "hwloc", Target: "Debian_12", Arch: "aarch64", Result: report.Skip, Reason: "excluded by the recipe"},
-		},
-		Checks: []report.Check{
-			{Name: "install-dnf", Subject: "ohpc-base", Target: "Debian_12", Arch: "x86_64", Result: report.Pass, Seconds: 4.25},
-			{Name: "test", Subject: "hwloc", Target: "Debian_12", Arch: "x86_64", Result: report.Pass, Reused: true},
-		},
-		Snapshots: []report.Snapshot{{Target: "Debian_12", ID: "abc", Path: "repos/OpenHPC/3/Debian_12", Packages: 12, Published: true}},
+// golden compares got with a file below testdata.
+func golden(t *testing.T, path string, got []byte) {
+	t.Helper()
+	if *update {
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, got, 0o644))
 	}
-	r.Close(begun.Add(90 * time.Second))
-	return r
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(want), string(got), path)
 }
 
 func TestGolden(t *testing.T) {
-	r := sample()
-	dir := t.TempDir()
-	require.NoError(t, r.WriteFiles(dir))
+	r := reporttest.Sample()
+	doc, err := r.JSON()
+	require.NoError(t, err)
+	golden(t, "testdata/matrix.json", doc)
 	var table strings.Builder
 	require.NoError(t, r.Table(&table))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "table.txt"), []byte(table.String()), 0o644))
-	for _, name := range []string{"matrix.json", "junit.xml", "table.txt"} {
-		got, err := os.ReadFile(filepath.Join(dir, name))
-		require.NoError(t, err)
-		golden := filepath.Join("testdata", name)
-		if *update {
-			require.NoError(t, os.MkdirAll("testdata", 0o755))
-			require.NoError(t, os.WriteFile(golden, got, 0o644))
-		}
-		want, err := os.ReadFile(golden)
-		require.NoError(t, err)
-		require.Equal(t, string(want), string(got), name)
-	}
+	golden(t, "testdata/table.txt", []byte(table.String()))
 }
 
 func TestStatusAndResultFollowFromJobsAndChecks(t *testing.T) {
-	r := sample()
+	r := reporttest.Sample()
 	require.Equal(t, report.Fail, r.Result)
 	require.Equal(t, report.Supported, r.Cells[0].Status)
 	require.Equal(t, report.TechPreview, r.Cells[1].Status)
@@ -81,26 +62,122 @@ func TestStatusAndResultFollowFromJobsAndChecks(t *testing.T) {
 	require.Equal(t, report.Fail, r.Result)
 }
 
-func TestJUnitIsXMLWhateverTheLogsHold(t *testing.T) {
-	var sb strings.Builder
-	require.NoError(t, sample().JUnit(&sb))
-	var doc struct {
-		Suites []struct {
-			Name     string `xml:"name,attr"`
-			Failures int    `xml:"failures,attr"`
-			Skipped  int    `xml:"skipped,attr"`
-			Cases    []struct {
-				Name    string `xml:"name,attr"`
-				Failure *struct {
-					Message string `xml:"message,attr"`
-				} `xml:"failure"`
-			} `xml:"testcase"`
-		} `xml:"testsuite"`
+func TestReadTakesItsOwnVersionOnly(t *testing.T) {
+	dir := t.TempDir()
+	_, err := report.Read(dir)
+	require.ErrorIs(t, err, os.ErrNotExist)
+
+	r := reporttest.Sample()
+	r.Jobs[3].Reason = "plain words" // JSON has no bytes that are not UTF-8
+	doc, err := r.JSON()
+	require.NoError(t, err)
+	path := filepath.Join(dir, report.Name)
+	require.NoError(t, os.WriteFile(path, doc, 0o644))
+	back, err := report.Read(dir)
+	require.NoError(t, err)
+	again, err := back.JSON()
+	require.NoError(t, err)
+	require.Equal(t, string(doc), string(again))
+
+	for text, want := range map[string]string{
+		`{"version": 2, "jobs": "elsewhere"}`: path + " has version 2 of the report's format, and this program knows up to 1: read it with the ohpc-build that wrote it",
+		`{}`:                                  "is it a report of ohpc-build?",
+	} {
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+		_, err := report.Read(dir)
+		require.ErrorAs(t, err, new(*report.VersionError))
+		require.ErrorContains(t, err, want)
 	}
-	require.NoError(t, xml.Unmarshal([]byte(sb.String()), &doc))
-	require.Len(t, doc.Suites, 2)
-	require.Equal(t, "Debian_12/aarch64", doc.Suites[1].Name)
-	require.Equal(t, 1, doc.Suites[1].Failures)
-	require.Equal(t, 1, doc.Suites[1].Skipped)
-	require.Equal(t, "rpmbuild failed:\n[31mgcc: <oops>?", doc.Suites[1].Cases[1].Failure.Message)
+	require.NoError(t, os.WriteFile(path, []byte(`{"version": 1, "jobs": 3}`), 0o644))
+	_, err = report.Read(dir)
+	require.ErrorContains(t, err, path)
+}
+
+// without is a run after a change to a copy of it.
+func changed(t *testing.T, r *report.Run, change func(*report.Run)) *report.Run {
+	t.Helper()
+	b, err := json.Marshal(r)
+	require.NoError(t, err)
+	c := &report.Run{}
+	require.NoError(t, json.Unmarshal(b, c))
+	change(c)
+	return c
+}
+
+func TestCompare(t *testing.T) {
+	now := reporttest.Sample()
+	const aarch64, x86 = "scotch@gnu12/Debian_12/aarch64", "scotch@gnu12/Debian_12/x86_64"
+	job := func(r *report.Run, id string) *report.Job {
+		for i := range r.Jobs {
+			if r.Jobs[i].ID == id {
+				return &r.Jobs[i]
+			}
+		}
+		t.Fatal(id)
+		return nil
+	}
+	require.True(t, report.Compare(now, now).Empty())
+
+	before := changed(t, now, func(r *report.Run) {
+		job(r, aarch64).Result = report.Built
+		job(r, x86).Result = report.Fail
+		job(r, "hwloc/Debian_12/x86_64").Packages[0].File = "hwloc-ohpc-2.10.0-1.300.ohpc.x86_64.rpm"
+		*job(r, "lmod/Debian_12/x86_64") = report.Job{ID: "gone/Debian_12/x86_64", Result: report.Built}
+		r.Checks[0].Result = report.Fail
+		r.Seconds = 12
+	})
+	p := report.Compare(before, now)
+	require.Equal(t, &report.Previous{
+		Started: now.Started, Result: report.Fail, Seconds: 12,
+		Failing: []string{aarch64}, Mended: []string{x86}, Added: []string{"lmod/Debian_12/x86_64"}, Gone: []string{"gone/Debian_12/x86_64"},
+		Packages:     []report.PackageChange{{Target: "Debian_12", Arch: "x86_64", Name: "hwloc-ohpc", From: "2.10.0-1.300.ohpc", To: "2.9.0-1.300.ohpc", Down: true}},
+		MendedChecks: []string{"Debian_12/x86_64/install-dnf/ohpc-base"},
+	}, p)
+
+	for name, partial := range map[string]func(*report.Run){
+		"some recipes": func(r *report.Run) { r.Recipes = []string{"scotch"} },
+		"interrupted":  func(r *report.Run) { r.Error = "interrupted" },
+	} {
+		p = report.Compare(changed(t, before, partial), now)
+		require.Empty(t, p.Gone, name)
+		require.Empty(t, p.Added, name)
+		require.NotEmpty(t, p.Failing, name)
+	}
+}
+
+func TestCriticalPath(t *testing.T) {
+	r := reporttest.Sample()
+	require.Equal(t, []string{"scotch@gnu12/Debian_12/aarch64"}, r.CriticalPath())
+	r.Jobs[4].Seconds, r.Jobs[4].Begin = 100, 12.5
+	require.Equal(t, []string{"hwloc/Debian_12/x86_64", "scotch@gnu12/Debian_12/x86_64"}, r.CriticalPath())
+	r.Jobs[1].Needs = []string{"scotch@gnu12/Debian_12/x86_64", "no such job"}
+	require.Len(t, r.CriticalPath(), 2, "a circle is not followed for ever")
+	require.Empty(t, (&report.Run{}).CriticalPath())
+}
+
+func TestTimeline(t *testing.T) {
+	r := &report.Run{Jobs: []report.Job{
+		{ID: "c", Begin: 5, Seconds: 5},
+		{ID: "a", Begin: 0, Seconds: 5},
+		{ID: "b", Begin: 1, Seconds: 5},
+		{ID: "reused"},
+		{ID: "d", Begin: 2, Seconds: 1, Slot: 4},
+		{ID: "e", Begin: 3, Seconds: 1, Slot: 1 << 40},
+	}, Checks: []report.Check{{Begin: 3, Seconds: 1}, {Begin: 3, Seconds: 1, Reused: true}}}
+	require.Equal(t, []report.Bar{
+		{Lane: 0, Index: 1, Begin: 0, Seconds: 5},
+		{Lane: 1, Index: 2, Begin: 1, Seconds: 5},
+		{Lane: 3, Index: 4, Begin: 2, Seconds: 1},
+		{Lane: 2, Index: 5, Begin: 3, Seconds: 1},
+		{Lane: 0, Index: 0, Begin: 5, Seconds: 5},
+		{Lane: 0, Index: 0, Check: true, Begin: 3, Seconds: 1},
+	}, r.Timeline())
+}
+
+func TestHuman(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		400 * time.Millisecond: "0.4s", 36 * time.Second: "36s", 11*time.Minute + 2*time.Second: "11m02s", 5*time.Hour + 3*time.Minute: "5h03m",
+	} {
+		require.Equal(t, want, report.Human(d.Seconds()))
+	}
 }

@@ -1,0 +1,102 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/ohpc-build/ohpc-build/matrix/report/plain"
+)
+
+// JSON is the document matrix.json.
+func (r *Run) JSON() ([]byte, error) {
+	doc, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("writing the report: %w", err)
+	}
+	return append(doc, '\n'), nil
+}
+
+// Table prints recipe × cell, then check × cell, then the cells' standing.
+func (r *Run) Table(w io.Writer) error {
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	header := "RECIPE\tVARIANT"
+	for _, c := range r.Cells {
+		header += "\t" + c.Target + " " + c.Arch
+	}
+	fmt.Fprintln(tw, header)
+	rows := newGrid(r.Cells)
+	for _, j := range r.Jobs {
+		text := string(j.Result)
+		if j.Result == Built || j.Result == Fail {
+			text += " " + Human(j.Seconds)
+		}
+		rows.set([2]string{j.Recipe, dash(j.Variant)}, j.Target, j.Arch, text)
+	}
+	rows.print(tw)
+	if len(r.Checks) > 0 {
+		fmt.Fprintln(tw)
+		fmt.Fprintln(tw, strings.Replace(header, "RECIPE\tVARIANT", "CHECK\tOF", 1))
+		rows = newGrid(r.Cells)
+		for _, c := range r.Checks {
+			text := string(c.Result)
+			if c.Reused {
+				text += " (reused)"
+			} else if c.Result != Skip {
+				text += " " + Human(c.Seconds)
+			}
+			rows.set([2]string{c.Name, c.Subject}, c.Target, c.Arch, text)
+		}
+		rows.print(tw)
+	}
+	fmt.Fprintln(tw)
+	for _, c := range r.Cells {
+		line := c.Target + "/" + c.Arch + "\t" + string(c.Status)
+		if len(c.Missing) > 0 {
+			line += "\tmissing: " + strings.Join(c.Missing, ", ")
+		}
+		fmt.Fprintln(tw, line)
+	}
+	if err := tw.Flush(); err != nil {
+		return fmt.Errorf("printing the table: %w", err)
+	}
+	return nil
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// grid collects texts by row and cell; rows keep the order of their first text.
+type grid struct {
+	cells []Cell
+	order [][2]string
+	text  map[[2]string]map[[2]string]string
+}
+
+func newGrid(cells []Cell) *grid {
+	return &grid{cells: cells, text: map[[2]string]map[[2]string]string{}}
+}
+
+func (g *grid) set(row [2]string, target, arch, text string) {
+	if g.text[row] == nil {
+		g.text[row] = map[[2]string]string{}
+		g.order = append(g.order, row)
+	}
+	g.text[row][[2]string{target, arch}] = plain.Text(text)
+}
+
+func (g *grid) print(w io.Writer) {
+	for _, row := range g.order {
+		line := row[0] + "\t" + row[1]
+		for _, c := range g.cells {
+			line += "\t" + dash(g.text[row][[2]string{c.Target, c.Arch}])
+		}
+		fmt.Fprintln(w, line)
+	}
+}
