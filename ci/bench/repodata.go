@@ -20,7 +20,7 @@ const inRepository = 2000
 // repodata makes a repository's metadata anew, with one processor and with all.
 func repodata(ctx context.Context, b *bench) ([]figure.Figure, error) {
 	dir := filepath.Join(b.work, "packages")
-	if err := synthetic.Packages(dir, inRepository); err != nil {
+	if err := synthetic.Packages(dir, inRepository, 32<<10); err != nil {
 		return nil, fmt.Errorf("making packages: %w", err)
 	}
 	n := b.times(3)

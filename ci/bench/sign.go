@@ -18,7 +18,7 @@ const toSign = 100
 // signing signs packages with a key that ohpc-build makes.
 func signing(ctx context.Context, b *bench) ([]figure.Figure, error) {
 	dir := filepath.Join(b.work, "unsigned")
-	if err := synthetic.Packages(dir, toSign); err != nil {
+	if err := synthetic.Packages(dir, toSign, 32<<10); err != nil {
 		return nil, fmt.Errorf("making packages: %w", err)
 	}
 	state, err := b.folder("key-")

@@ -5,7 +5,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 	"github.com/ohpc-build/ohpc-build/repo/rpm/write"
@@ -14,23 +17,28 @@ import (
 // FilesPerPackage is about what a package of OpenHPC holds.
 const FilesPerPackage = 60
 
-// Packages writes n packages of 60 small files and 32 KiB that do not compress,
-// the same ones whenever it is called.
-func Packages(dir string, n int) error {
+// Packages writes n packages of 60 small files, one of which has that many bytes
+// that do not compress: the same ones whenever it is called.
+func Packages(dir string, n, bulk int) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	random := rand.NewChaCha8([32]byte{})
+	var group errgroup.Group
+	group.SetLimit(runtime.NumCPU())
 	for i := range n {
-		p := aPackage(i)
-		bulk := make([]byte, 32<<10)
-		_, _ = random.Read(bulk) // does not fail; math/rand/v2
-		p.Files = append(p.Files, write.File{Path: fmt.Sprintf("/opt/bench/p%05d/lib/lib.so", i), Mode: 0o100755, Data: bulk})
-		if err := writePackage(filepath.Join(dir, fmt.Sprintf("%s-%s-%s.%s.rpm", p.Name, p.Version, p.Release, p.Arch)), p); err != nil {
-			return err
-		}
+		group.Go(func() error { return Package(dir, i, bulk) })
 	}
-	return nil
+	return group.Wait()
+}
+
+// Package writes one of them.
+func Package(dir string, i, bulk int) error {
+	p := aPackage(i)
+	data := make([]byte, bulk)
+	random := rand.NewChaCha8([32]byte{byte(i), byte(i >> 8), byte(i >> 16), byte(i >> 24)})
+	_, _ = random.Read(data) // does not fail; math/rand/v2
+	p.Files = append(p.Files, write.File{Path: fmt.Sprintf("/opt/bench/p%05d/lib/lib.so", i), Mode: 0o100755, Data: data})
+	return writePackage(filepath.Join(dir, fmt.Sprintf("%s-%s-%s.%s.rpm", p.Name, p.Version, p.Release, p.Arch)), p)
 }
 
 func aPackage(i int) write.Package {
@@ -39,7 +47,12 @@ func aPackage(i int) write.Package {
 		Summary: "Stands for a package", License: "Apache-2.0", Description: "Stands for a package in measurements.",
 		SourceRPM: fmt.Sprintf("bench-p%05d-gnu14-ohpc-1.2.3-1320.ohpc.src.rpm", i),
 		BuildTime: time.Unix(1_700_000_000+int64(i), 0), BuildHost: "bench",
-		Changelog: []rpm.Change{{Time: 1_700_000_000, Author: "Nobody <nobody@example.org> - 1.2.3-1", Text: "- Begun"}},
+	}
+	for k := range 12 {
+		p.Changelog = append(p.Changelog, rpm.Change{
+			Time: int64(1_700_000_000 - k*86400*(30+i%7)), Author: fmt.Sprintf("Nobody <nobody%d@example.org> - 1.2.3-%d", i%50, 12-k),
+			Text: fmt.Sprintf("- Change %d of what stands for package %d\n- and another line of it", 12-k, i),
+		})
 	}
 	for k := range 10 {
 		p.Requires = append(p.Requires, rpm.Dependency{Name: fmt.Sprintf("libbench%d.so.%d()(64bit)", (i+7*k)%500, k)})

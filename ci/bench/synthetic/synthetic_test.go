@@ -40,7 +40,7 @@ func TestTree(t *testing.T) {
 
 func TestPackages(t *testing.T) {
 	dir := t.TempDir()
-	require.NoError(t, synthetic.Packages(dir, 2))
+	require.NoError(t, synthetic.Packages(dir, 2, 1000))
 	files, err := filepath.Glob(filepath.Join(dir, "*.rpm"))
 	require.NoError(t, err)
 	require.Len(t, files, 2)
