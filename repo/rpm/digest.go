@@ -80,7 +80,7 @@ func (p *Package) CopyContent(ctx context.Context, r io.ReaderAt, w io.Writer) e
 // when the payload is covered by none. What digests and signatures cover, the
 // main header and the payload, is written to also in the same pass.
 func (p *Package) VerifyDigests(ctx context.Context, r io.ReaderAt, also ...io.Writer) error {
-	if err := p.verifyHeader(); err != nil {
+	if err := p.VerifyHeader(); err != nil {
 		return err
 	}
 	all, payload := also, []io.Writer(nil)
@@ -117,6 +117,20 @@ func (p *Package) VerifyDigests(ctx context.Context, r io.ReaderAt, also ...io.W
 	return nil
 }
 
+// PayloadDigest is what the main header promises of the payload alone, as it is
+// in the file; 0 when it promises nothing, as in packages of rpm before 4.14.
+func (p *Package) PayloadDigest() (crypto.Hash, []byte, error) {
+	if !p.header.Has(TagPayloadDigest) {
+		return 0, nil, nil
+	}
+	algorithm := hashByNumber(p.header.Ints(TagPayloadDigestAlgo).At(0))
+	want, err := hex.DecodeString(p.header.Text(TagPayloadDigest))
+	if algorithm == 0 || err != nil || len(want) != algorithm.Size() {
+		return 0, nil, errors.New("its payload digest is malformed or of an unknown kind")
+	}
+	return algorithm, want, nil
+}
+
 // HeaderDigest is the digest of the main header's bytes.
 func (p *Package) HeaderDigest(algorithm crypto.Hash) []byte {
 	h := algorithm.New()
@@ -124,8 +138,10 @@ func (p *Package) HeaderDigest(algorithm crypto.Hash) []byte {
 	return h.Sum(nil)
 }
 
-// verifyHeader checks what needs no more than the headers.
-func (p *Package) verifyHeader() error {
+// VerifyHeader compares the main header and the file's size with every digest and
+// size that the signature header holds for them, the part of VerifyDigests for
+// which nothing has to be read. It fails with a *DigestError.
+func (p *Package) VerifyHeader() error {
 	content := uint64(p.FileSize - p.HeaderStart)
 	for _, tag := range []Tag{SigLongSize, SigSize} {
 		if n := p.signature.Ints(tag); n.Len() > 0 && p.has(tag) && n.At(0) != content {

@@ -17,6 +17,12 @@ type Entry struct {
 	Location string // slash-separated path of the file, relative to the repository's root
 	SHA256   string // digest of the file, hexadecimal; it is the package's identity in the metadata
 
+	// Checksum is the digest in place of SHA256 where it is to be another one.
+	Checksum Checksum
+
+	// Base is the URL that the location is relative to, if not the repository's.
+	Base string
+
 	// FileTime is what the metadata give as the file's time. The zero value
 	// stands for the package's build time, which does not change when the
 	// file is copied.
@@ -27,10 +33,23 @@ func (e Entry) check() error {
 	if !fs.ValidPath(e.Location) || e.Location == "." || strings.ContainsAny(e.Location, "\\:?#") || !printable(e.Location) {
 		return fmt.Errorf("%q is no safe location for a package in a repository", e.Location)
 	}
-	if b, err := hex.DecodeString(e.SHA256); err != nil || len(b) != 32 {
-		return fmt.Errorf("package %s: %q is not a SHA-256 digest", e.Location, e.SHA256)
+	id := e.id()
+	h, err := newHash(id)
+	if err != nil {
+		return fmt.Errorf("package %s: %w", e.Location, err)
+	}
+	if b, err := hex.DecodeString(id.Value); err != nil || len(b) != h.Size() {
+		return fmt.Errorf("package %s: %q is not a %s digest", e.Location, id.Value, id.Type)
 	}
 	return nil
+}
+
+// id is the digest that tells the package from others.
+func (e Entry) id() Checksum {
+	if e.Checksum != (Checksum{}) {
+		return e.Checksum
+	}
+	return Checksum{Type: "sha256", Value: e.SHA256}
 }
 
 func (e Entry) fileTime() time.Time {
@@ -57,6 +76,18 @@ type Options struct {
 	Time     time.Time
 
 	Compression Compression
+
+	// Checksum is the kind of digest that repomd.xml has of data files: sha256,
+	// when empty, sha384 or sha512, and for old clients sha1 or sha224.
+	Checksum string
+
+	// SimpleNames leaves the digest out of data files' names. Readers can then
+	// find another one's content under a name.
+	SimpleNames bool
+
+	// Workers is how many blocks of packages are compressed at a time, as many as
+	// there are processors when 0. The bytes do not depend on it.
+	Workers int
 
 	// Documents are further files that repomd.xml names, in this order after
 	// the three of every repository.

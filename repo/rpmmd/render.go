@@ -51,8 +51,10 @@ func (x *xml) primary(e Entry) {
 	x.name(p.Arch)
 	x.raw("</arch>\n  ")
 	x.version(p)
-	x.raw("\n  <checksum type=\"sha256\" pkgid=\"YES\">")
-	x.raw(e.SHA256)
+	x.raw("\n  <checksum")
+	x.attr("type", e.id().Type)
+	x.raw(" pkgid=\"YES\">")
+	x.raw(e.id().Value)
 	x.raw("</checksum>\n  <summary>")
 	x.prose(p.Summary)
 	x.raw("</summary>\n  <description>")
@@ -72,6 +74,9 @@ func (x *xml) primary(e Entry) {
 	x.raw("\" archive=\"")
 	x.uint(p.ArchiveSize)
 	x.raw("\"/>\n  <location")
+	if e.Base != "" {
+		x.attr("xml:base", e.Base)
+	}
 	x.attr("href", e.Location)
 	x.raw("/>\n  <format>\n    <rpm:license>")
 	x.prose(p.License)
@@ -104,7 +109,7 @@ func (x *xml) primary(e Entry) {
 // head opens a package's element in filelists and other.
 func (x *xml) head(e Entry) {
 	x.raw("<package")
-	x.attr("pkgid", e.SHA256)
+	x.attr("pkgid", e.id().Value)
 	x.attr("name", e.Package.Name)
 	x.attr("arch", e.Package.Arch)
 	x.raw(">\n  ")

@@ -199,7 +199,7 @@ func TestWriterOrder(t *testing.T) {
 	}
 	b.SHA256 = "no digest"
 	_, err = rpmmd.Write(t.Context(), dir, []rpmmd.Entry{b}, rpmmd.Options{})
-	require.ErrorContains(t, err, "is not a SHA-256 digest")
+	require.ErrorContains(t, err, "is not a sha256 digest")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = rpmmd.Write(ctx, dir, []rpmmd.Entry{b}, rpmmd.Options{})

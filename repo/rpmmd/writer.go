@@ -3,25 +3,20 @@ package rpmmd
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"hash"
-	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
+	"github.com/ohpc-build/ohpc-build/repo/rpmmd/blocks"
 )
 
 const xmlHeader = `<?xml version="1.0" encoding="UTF-8"?>` + "\n"
 
-// Writer writes a repository's metadata package by package, holding none of
+// Writer writes a repository's metadata package by package, holding few of
 // them: memory does not grow with their number. Close finishes; whoever gives
 // up calls Discard, which after Close does nothing.
 type Writer struct {
@@ -32,48 +27,78 @@ type Writer struct {
 	newer time.Time // build time of the newest
 	buf   Fragments
 
-	primary, filelists, other *stream
+	pool    *blocks.Pool
+	streams []*stream // primary, filelists, other
+	run     Block     // the block that is being filled
+	blocks  []Block
 }
 
 // NewWriter begins the metadata of a repository of count packages in dir.
 func NewWriter(dir string, count int, opt Options) (*Writer, error) {
-	kinds := []string{"primary", "filelists", "other"}
-	for _, d := range opt.Documents {
-		if err := d.check(); err != nil {
-			return nil, fmt.Errorf("writing metadata: %w", err)
-		}
-		if slices.Contains(kinds, d.Kind) {
-			return nil, fmt.Errorf("writing metadata: there are two documents of kind %s", d.Kind)
-		}
-		kinds = append(kinds, d.Kind)
-	}
-	w := &Writer{dir: dir, opt: opt, left: count}
-	if err := os.MkdirAll(filepath.Join(dir, Dir), 0o755); err != nil {
+	w, err := newWriter(dir, count, opt)
+	if err != nil {
 		return nil, fmt.Errorf("writing metadata: %w", err)
 	}
-	packages := ` packages="` + strconv.Itoa(count) + "\">\n"
-	for _, s := range []struct {
-		to             **stream
-		name, root, ns string
-	}{
-		{&w.primary, "primary", "metadata", `common" xmlns:rpm="http://linux.duke.edu/metadata/rpm`},
-		{&w.filelists, "filelists", "filelists", "filelists"},
-		{&w.other, "other", "otherdata", "other"},
-	} {
-		st, err := newStream(filepath.Join(dir, Dir), s.name+".xml", opt.Compression)
+	return w, nil
+}
+
+func newWriter(dir string, count int, opt Options) (*Writer, error) {
+	if err := opt.check(); err != nil {
+		return nil, err
+	}
+	if opt.Workers <= 0 {
+		opt.Workers = runtime.GOMAXPROCS(0)
+	}
+	pool, err := blocks.NewPool(blocks.Format(cmp.Or(opt.Compression, Gzip)), opt.Workers)
+	if err != nil {
+		return nil, err
+	}
+	w := &Writer{dir: dir, opt: opt, left: count, pool: pool}
+	if err := os.MkdirAll(filepath.Join(dir, Dir), 0o755); err != nil {
+		return nil, err
+	}
+	for _, k := range kinds {
+		s, err := w.newStream(k.name + ".xml")
 		if err != nil {
 			w.Discard()
-			return nil, fmt.Errorf("writing metadata: %w", err)
+			return nil, err
 		}
-		*s.to = st
-		st.tail = "</" + s.root + ">\n"
-		head := xmlHeader + "<" + s.root + ` xmlns="http://linux.duke.edu/metadata/` + s.ns + `"` + packages
-		if _, err := st.Write([]byte(head)); err != nil {
-			w.Discard()
-			return nil, fmt.Errorf("writing metadata: %w", err)
-		}
+		w.streams = append(w.streams, s)
+		s.write([]byte(xmlHeader + "<" + k.root + ` xmlns="http://linux.duke.edu/metadata/` + k.space + `" packages="` + strconv.Itoa(count) + "\">\n"))
+		s.cut()
 	}
 	return w, nil
+}
+
+// kinds are the three data files of every repository.
+var kinds = [...]struct{ name, root, space string }{
+	{"primary", "metadata", `common" xmlns:rpm="http://linux.duke.edu/metadata/rpm`},
+	{"filelists", "filelists", "filelists"},
+	{"other", "otherdata", "other"},
+}
+
+func (o Options) check() error {
+	if _, err := newHash(o.checksum("")); err != nil {
+		return err
+	}
+	var taken []string
+	for _, k := range kinds {
+		taken = append(taken, k.name)
+	}
+	for _, d := range o.Documents {
+		if err := d.check(); err != nil {
+			return err
+		}
+		if slices.Contains(taken, d.Kind) {
+			return fmt.Errorf("there are two documents of kind %s", d.Kind)
+		}
+		taken = append(taken, d.Kind)
+	}
+	return nil
+}
+
+func (o Options) checksum(value string) Checksum {
+	return Checksum{cmp.Or(o.Checksum, "sha256"), value}
 }
 
 // Add writes one package. Packages come in the order of their locations.
@@ -87,34 +112,71 @@ func (w *Writer) Add(e Entry) error {
 
 // AddFragments is Add for a package that was rendered before, for that location.
 func (w *Writer) AddFragments(location string, built time.Time, f Fragments) error {
-	if location <= w.last {
-		return fmt.Errorf("writing metadata: package %s comes after %s, but packages are written in order and once", location, w.last)
+	if err := w.admit(location, location, 1, built); err != nil {
+		return err
 	}
-	if w.left == 0 {
-		return fmt.Errorf("writing metadata: package %s is one more than announced", location)
+	if w.run.Packages == 0 {
+		w.run.First = location
 	}
-	w.last = location
-	w.left--
+	w.run.Last = location
+	w.run.Packages++
+	if built.After(w.run.Built) {
+		w.run.Built = built
+	}
+	full := EndsBlock(location)
+	for i, b := range [...][]byte{f.Primary, f.Filelists, f.Other} {
+		w.streams[i].write(b)
+		full = full || len(w.streams[i].buf) >= fullBlock
+	}
+	if full {
+		w.run.Complete = true
+		w.cut()
+	}
+	return nil
+}
+
+// admit checks that packages come in order, and as many as announced.
+func (w *Writer) admit(first, last string, n int, built time.Time) error {
+	if first <= w.last {
+		return fmt.Errorf("writing metadata: package %s comes after %s, but packages are written in order and once", first, w.last)
+	}
+	if w.left < n {
+		return fmt.Errorf("writing metadata: package %s is one more than announced", last)
+	}
+	w.last = last
+	w.left -= n
 	if built.After(w.newer) {
 		w.newer = built
 	}
-	for _, part := range []struct {
-		to *stream
-		b  []byte
-	}{{w.primary, f.Primary}, {w.filelists, f.Filelists}, {w.other, f.Other}} {
-		if _, err := part.to.Write(part.b); err != nil {
-			return fmt.Errorf("writing metadata: %w", err)
-		}
-	}
 	return nil
+}
+
+// cut ends the current block.
+func (w *Writer) cut() {
+	for _, s := range w.streams {
+		s.cut()
+	}
+	w.blocks = append(w.blocks, w.run)
+	w.run = Block{}
 }
 
 // Close finishes the data files, gives them their names and writes repomd.xml
 // last. All of them are durable when it returns.
 func (w *Writer) Close() (*Repomd, error) {
 	defer w.Discard()
+	md, err := w.finish()
+	if err != nil {
+		return nil, fmt.Errorf("writing metadata: %w", err)
+	}
+	return md, nil
+}
+
+func (w *Writer) finish() (*Repomd, error) {
 	if w.left != 0 {
-		return nil, fmt.Errorf("writing metadata: %d announced packages did not come", w.left)
+		return nil, fmt.Errorf("%d announced packages did not come", w.left)
+	}
+	if w.run.Packages > 0 {
+		w.cut()
 	}
 	at := w.opt.Time
 	if at.IsZero() {
@@ -122,65 +184,74 @@ func (w *Writer) Close() (*Repomd, error) {
 			at = time.Unix(0, 0)
 		}
 	}
-	md := &Repomd{Tags: w.opt.Tags, Revision: cmp.Or(w.opt.Revision, strconv.FormatInt(at.Unix(), 10))}
-	for _, s := range []*stream{w.primary, w.filelists, w.other} {
-		d, err := s.finish()
+	md := &Repomd{Revision: cmp.Or(w.opt.Revision, strconv.FormatInt(at.Unix(), 10)), Tags: w.opt.Tags}
+	for i, s := range w.streams {
+		s.write([]byte("</" + kinds[i].root + ">\n"))
+		d, spans, err := s.finish()
 		if err != nil {
-			return nil, fmt.Errorf("writing metadata: %w", err)
+			return nil, err
 		}
-		d.Timestamp = at.Unix()
+		for k := range w.blocks {
+			w.blocks[k].parts[i] = spans[k+1] // after the head
+		}
+		d.Type = kinds[i].name
 		md.Data = append(md.Data, d)
 	}
 	for _, doc := range w.opt.Documents {
-		data, err := w.document(doc, at)
+		data, err := w.document(doc)
 		if err != nil {
-			return nil, fmt.Errorf("writing metadata: %w", err)
+			return nil, err
 		}
 		md.Data = append(md.Data, data...)
 	}
+	for i := range md.Data {
+		md.Data[i].Timestamp = at.Unix()
+	}
 	b, err := md.XML()
 	if err != nil {
-		return nil, fmt.Errorf("writing metadata: %w", err)
+		return nil, err
 	}
-	if err := replaceFile(filepath.Join(w.dir, RepomdFile), b); err != nil {
-		return nil, fmt.Errorf("writing metadata: %w", err)
-	}
-	return md, nil
+	return md, replaceFile(filepath.Join(w.dir, RepomdFile), b)
 }
 
 // document writes one of the further files.
-func (w *Writer) document(doc Document, at time.Time) ([]Data, error) {
-	name := doc.Name
-	s, err := newStream(filepath.Join(w.dir, Dir), name, w.opt.Compression)
+func (w *Writer) document(doc Document) ([]Data, error) {
+	s, err := w.newStream(doc.Name)
 	if err != nil {
 		return nil, err
 	}
 	defer s.discard()
-	if _, err := s.Write(doc.Content); err != nil {
-		return nil, err
+	for part := range slices.Chunk(doc.Content, fullBlock) {
+		s.write(part)
+		s.cut()
 	}
-	compressed, err := s.finish()
+	compressed, _, err := s.finish()
 	if err != nil {
 		return nil, err
 	}
-	compressed.Type, compressed.Timestamp = doc.Kind, at.Unix()
-	if doc.Kind != KindGroup {
+	if compressed.Type = doc.Kind; doc.Kind != KindGroup {
 		return []Data{compressed}, nil
 	}
 	compressed.Type += "_" + string(cmp.Or(w.opt.Compression, Gzip))
 	plain := Data{
-		Type: doc.Kind, Checksum: compressed.OpenChecksum, Size: compressed.OpenSize, Timestamp: at.Unix(),
-		Location: Dir + "/" + compressed.OpenChecksum.Value + "-" + name,
+		Type: doc.Kind, Checksum: compressed.OpenChecksum, Size: compressed.OpenSize,
+		Location: w.opt.location(compressed.OpenChecksum, doc.Name),
 	}
 	return []Data{plain, compressed}, replaceFile(filepath.Join(w.dir, filepath.FromSlash(plain.Location)), doc.Content)
 }
 
+// location is where a data file lies.
+func (o Options) location(sum Checksum, name string) string {
+	if o.SimpleNames {
+		return Dir + "/" + name
+	}
+	return Dir + "/" + sum.Value + "-" + name
+}
+
 // Discard removes what is unfinished.
 func (w *Writer) Discard() {
-	for _, s := range []*stream{w.primary, w.filelists, w.other} {
-		if s != nil {
-			s.discard()
-		}
+	for _, s := range w.streams {
+		s.discard()
 	}
 }
 
@@ -201,113 +272,4 @@ func Write(ctx context.Context, dir string, entries []Entry, opt Options) (*Repo
 		}
 	}
 	return w.Close()
-}
-
-// stream is one data file while it is written.
-type stream struct {
-	kind       string
-	suffix     string
-	tail       string
-	file       *os.File // temporary; nil when finished or discarded
-	compressor io.WriteCloser
-	open, shut hash.Hash // of what goes into the compressor, and comes out
-	openSize   int64
-	size       int64
-}
-
-func newStream(dir, kind string, c Compression) (*stream, error) {
-	s := &stream{kind: kind, suffix: "." + string(cmp.Or(c, Gzip)), open: sha256.New(), shut: sha256.New()}
-	f, err := os.CreateTemp(dir, "."+kind+"-")
-	if err != nil {
-		return nil, err
-	}
-	s.file = f
-	out := writerFunc(func(b []byte) (int, error) {
-		s.shut.Write(b)
-		s.size += int64(len(b))
-		return f.Write(b)
-	})
-	switch cmp.Or(c, Gzip) {
-	case Gzip:
-		s.compressor = gzip.NewWriter(out) // its header has neither name nor time
-	case Zstd:
-		s.compressor, err = zstd.NewWriter(out, zstd.WithEncoderConcurrency(1))
-	default:
-		err = fmt.Errorf("unknown compression %q: expected %q or %q", c, Gzip, Zstd)
-	}
-	if err != nil {
-		s.discard()
-		return nil, err
-	}
-	return s, nil
-}
-
-type writerFunc func([]byte) (int, error)
-
-func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
-
-func (s *stream) Write(b []byte) (int, error) {
-	s.open.Write(b)
-	s.openSize += int64(len(b))
-	return s.compressor.Write(b)
-}
-
-func (s *stream) finish() (Data, error) {
-	if _, err := s.Write([]byte(s.tail)); err != nil {
-		return Data{}, err
-	}
-	if err := s.compressor.Close(); err != nil {
-		return Data{}, err
-	}
-	sum := hex.EncodeToString(s.shut.Sum(nil))
-	name := sum + "-" + s.kind + s.suffix
-	if err := commit(s.file, filepath.Join(filepath.Dir(s.file.Name()), name)); err != nil {
-		return Data{}, err
-	}
-	s.file = nil
-	return Data{
-		Type:         strings.TrimSuffix(s.kind, ".xml"),
-		Location:     Dir + "/" + name,
-		Checksum:     Checksum{"sha256", sum},
-		OpenChecksum: Checksum{"sha256", hex.EncodeToString(s.open.Sum(nil))},
-		Size:         s.size,
-		OpenSize:     s.openSize,
-	}, nil
-}
-
-func (s *stream) discard() {
-	if s.file != nil {
-		s.file.Close()
-		os.Remove(s.file.Name())
-		s.file = nil
-	}
-}
-
-// commit makes a temporary file durable and gives it its name.
-func commit(f *os.File, name string) error {
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
-}
-
-func replaceFile(name string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".new-")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		f.Close()
-		os.Remove(f.Name()) // after the rename there is nothing to remove
-	}()
-	if _, err := f.Write(b); err != nil {
-		return err
-	}
-	return commit(f, name)
 }
