@@ -26,6 +26,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/matrix/report/write"
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/recipes/source"
+	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/repo/publish"
 	"github.com/ohpc-build/ohpc-build/repo/sign"
 )
@@ -297,11 +298,7 @@ func (m *Matrix) generatedSources() (map[string]source.Generated, error) {
 	for _, t := range m.targets() {
 		s := m.publishSpec(t)
 		// The release package brings the key along as a file.
-		section, err := s.Repo("file:///etc/pki/rpm-gpg/" + publish.KeyFile(s.Release))
-		if err != nil {
-			return nil, &UsageError{err}
-		}
-		file, err := publish.RepoFile(section)
+		file, err := s.ClientFile("file:///etc/pki/rpm-gpg/" + layout.KeyFile(s.Release))
 		if err != nil {
 			return nil, &UsageError{err}
 		}

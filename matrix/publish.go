@@ -8,9 +8,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/recipes"
+	"github.com/ohpc-build/ohpc-build/repo/channel"
+	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/repo/publish"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
 )
@@ -89,21 +92,47 @@ func (m *Matrix) publish(ctx context.Context) error {
 	targets := m.targets()
 	stage := m.opt.Progress.Stage("publish", len(targets))
 	defer stage.Close()
-	var all []publish.Snapshot
-	for _, t := range targets {
-		s := m.snapshots[t.Name]
-		if len(m.opt.Recipes) > 0 || len(m.opt.Families) > 0 || len(m.architectures(t)) < len(t.Architectures) {
-			if err := refuseRemoval(s); err != nil {
-				return err
-			}
-		}
-		all = append(all, s)
-	}
-	if err := publish.Publish(ctx, all...); err != nil {
+	tree, err := channel.Open(m.reposRoot(), channel.Options{Wait: publishWait, Log: m.opt.Log})
+	if err != nil {
 		return err
 	}
-	for _, s := range all {
-		path := filepath.Join("repos", "OpenHPC", s.Release, s.Target)
+	defer tree.Close()
+	if err := tree.Recover(ctx); err != nil {
+		return err
+	}
+	var moves []channel.Move
+	for _, t := range targets {
+		s := m.snapshots[t.Name]
+		move := channel.Move{Pointer: layout.Pointer{Release: s.Release, Channel: layout.Release, Target: s.Target}, To: s.ID, From: channel.Made}
+		before, err := tree.Current(move.Pointer)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return err
+		default:
+			move.Was = before.ID
+			if len(m.opt.Recipes) > 0 || len(m.opt.Families) > 0 || len(m.architectures(t)) < len(t.Architectures) {
+				if err := refuseRemoval(before, s); err != nil {
+					return err
+				}
+			}
+		}
+		moves = append(moves, move)
+		updates, err := m.firstUpdates(ctx, tree, t)
+		if err != nil {
+			return err
+		}
+		moves = append(moves, updates...)
+	}
+	if err := tree.Move(ctx, moves...); err != nil {
+		return err
+	}
+	for _, move := range moves {
+		if move.Pointer.Channel == layout.Updates {
+			continue
+		}
+		s := m.snapshots[move.Pointer.Target]
+		path := filepath.Join("repos", filepath.FromSlash(move.Pointer.Link()))
 		m.report.Snapshots = append(m.report.Snapshots, report.Snapshot{
 			Target: s.Target, ID: s.ID, Path: path, Packages: s.Packages, Published: true,
 		})
@@ -113,18 +142,28 @@ func (m *Matrix) publish(ctx context.Context) error {
 	return nil
 }
 
+// firstUpdates publishes an empty repository of updates where there is none: the
+// clients of a release look there too, and zypper fails when it finds nothing.
+func (m *Matrix) firstUpdates(ctx context.Context, tree *channel.Tree, t *recipes.Target) ([]channel.Move, error) {
+	at := layout.Pointer{Release: m.opt.Catalog.Release, Channel: layout.Updates, Target: t.Name}
+	if _, err := tree.Current(at); !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	s, err := publish.Make(ctx, m.store, m.publishSpec(t), nil)
+	if err != nil {
+		return nil, err
+	}
+	return []channel.Move{{Pointer: at, To: s.ID, From: channel.Made}}, nil
+}
+
+// publishWait is for how long another run that publishes is waited for.
+const publishWait = time.Minute
+
 // refuseRemoval keeps a run of some recipes or architectures from publishing a
 // repository that lacks what the published one has: its users would lose packages
 // by a rebuild of others.
-func refuseRemoval(next publish.Snapshot) error {
-	dir, err := publish.Current(next.Root, next.Release, next.Target)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	before, err := packageNames(dir)
+func refuseRemoval(current, next publish.Snapshot) error {
+	before, err := packageNames(current.Dir)
 	if err != nil {
 		return err
 	}

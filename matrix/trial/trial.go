@@ -13,7 +13,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
-	"github.com/ohpc-build/ohpc-build/repo/publish"
+	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/validate"
 )
 
@@ -96,10 +96,10 @@ func (t *Trial) describeRepository() error {
 		return err
 	}
 	snapshot := t.cell.Snapshot
-	file, err := publish.RepoFile(publish.Repo{
+	file, err := layout.RepoFile(layout.Repo{
 		ID: "under-test", Name: "The snapshot under test",
 		BaseURL: "file://" + repositoryInside,
-		GPGKey:  "file://" + path.Join(repositoryInside, publish.KeyFile(snapshot.Release)),
+		GPGKey:  "file://" + path.Join(repositoryInside, layout.KeyFile(snapshot.Release)),
 	})
 	if err != nil {
 		return err

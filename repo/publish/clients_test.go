@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/repo/publish"
 	"github.com/ohpc-build/ohpc-build/repo/rpm/rpmtest"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
@@ -72,9 +73,9 @@ func (c client) root(t testing.TB, snap publish.Snapshot) string {
 	for _, dir := range []string{"etc/repos", "log"} {
 		require.NoError(t, os.MkdirAll(filepath.Join(root, dir), 0o755))
 	}
-	repo, err := os.ReadFile(filepath.Join(snap.Dir, publish.RepoFileName))
+	repo, err := os.ReadFile(filepath.Join(snap.Dir, layout.RepoFileName))
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(root, "etc", "repos", publish.RepoFileName), repo, 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(root, "etc", "repos", layout.RepoFileName), repo, 0o644))
 	require.NoError(t, os.WriteFile(filepath.Join(root, "etc", "dnf.conf"), []byte("[main]\n"), 0o644))
 	return root
 }
@@ -105,7 +106,7 @@ func TestClients(t *testing.T) {
 		g.spec.Root = filepath.Join(t.TempDir(), "repos")
 		g.spec.BaseURL = "file://" + g.spec.Root
 		snap := g.mustMake(packages...)
-		require.NoError(t, publish.Publish(t.Context(), snap))
+		require.NoError(t, g.publish(snap))
 		return snap
 	}
 	for _, c := range clients {
@@ -131,7 +132,7 @@ func TestClients(t *testing.T) {
 			},
 			{
 				"package", func(t testing.TB, s publish.Snapshot) { flip(t, filepath.Join(s.Dir, file)) }, false,
-				map[string]string{"dnf": "has incorrect checksum", "zypper": "verification failed"},
+				map[string]string{"dnf": "checksum doesn't match", "zypper": "verification failed"},
 			},
 			{"unsigned package", func(t testing.TB, s publish.Snapshot) {
 				replace(t, filepath.Join(s.Dir, file), unsigned)

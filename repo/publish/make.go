@@ -14,23 +14,10 @@ import (
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/internal/store"
+	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
 )
-
-// Snapshot is a complete, signed repository that never changes.
-type Snapshot struct {
-	ID       string
-	Dir      string // absolute
-	Root     string
-	Release  string
-	Target   string
-	Packages int
-	Existed  bool // nothing had to be written
-}
-
-// formatVersion changes whenever the same packages give another snapshot.
-const formatVersion = "1"
 
 // Make makes the snapshot of these packages, or finds it made. Nothing refers
 // to it until it is published. Packages are hard links into the store, copies
@@ -55,10 +42,30 @@ func (s Spec) make(ctx context.Context, st *store.Store, packages []Package) (Sn
 	if err != nil {
 		return Snapshot{}, err
 	}
-	repoFile, err := s.repoFile()
+	clientFile, err := s.ClientFile("")
 	if err != nil {
 		return Snapshot{}, err
 	}
+	at := s.time(items)
+	about, id, err := s.manifest(items, clientFile, at).encode()
+	if err != nil {
+		return Snapshot{}, err
+	}
+	if snap, err := s.adopt(ctx, root, id); !errors.Is(err, fs.ErrNotExist) {
+		return snap, err
+	}
+	tmp, err := newScratch(ctx, root, filepath.Join(root, filepath.FromSlash(layout.SnapshotDir(s.Target, ""))))
+	if err != nil {
+		return Snapshot{}, err
+	}
+	snap, err := s.write(ctx, st, tmp.dir, root, id, at, items, map[string][]byte{
+		ManifestFile: about, layout.RepoFileName: clientFile, layout.KeyFile(s.Release): s.Key.PublicKey(),
+	})
+	return snap, errors.Join(err, tmp.discard())
+}
+
+// time is that of the metadata.
+func (s Spec) time(items []item) time.Time {
 	at := s.Time
 	for _, it := range items {
 		if s.Time.IsZero() && it.built.After(at) {
@@ -68,56 +75,58 @@ func (s Spec) make(ctx context.Context, st *store.Store, packages []Package) (Sn
 	if at = at.UTC().Truncate(time.Second); at.IsZero() {
 		at = s.Key.Created().UTC() // an empty repository
 	}
-	parent := snapshotsDir(root, s.Target)
-	snap := Snapshot{ID: s.id(items, repoFile, at), Root: root, Release: s.Release, Target: s.Target, Packages: len(items)}
-	snap.Dir = filepath.Join(parent, snap.ID)
-	if _, err := os.Lstat(snap.Dir); err == nil {
-		snap.Existed = true
-		return snap, nil
-	}
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return Snapshot{}, err
-	}
-	tmp, err := os.MkdirTemp(parent, ".new-")
-	if err != nil {
-		return Snapshot{}, err
-	}
-	defer os.RemoveAll(tmp) // after the rename there is nothing to remove
-	if err := os.Chmod(tmp, 0o755); err != nil {
-		return Snapshot{}, err
-	}
-	if err := s.fill(ctx, st, tmp, items, repoFile, at); err != nil {
-		return Snapshot{}, err
-	}
-	if err := os.Rename(tmp, snap.Dir); errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, fs.ErrExist) {
-		snap.Existed = true // another process made it meanwhile
-	} else if err != nil {
-		return Snapshot{}, err
-	}
-	return snap, syncDir(parent)
+	return at
 }
 
-func (s Spec) repoFile() ([]byte, error) {
-	r, err := s.Repo("")
-	if err != nil {
-		return nil, err
-	}
-	return RepoFile(r)
-}
-
-// id is a digest of all that determines the snapshot's bytes.
-func (s Spec) id(items []item, repoFile []byte, at time.Time) string {
+func (s Spec) manifest(items []item, clientFile []byte, at time.Time) manifest {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s %q %q %q %q %d\n%x\n%x\n", formatVersion, s.Release, s.Target, s.Arches, s.Compression, at.Unix(),
-		sha256.Sum256(repoFile), sha256.Sum256(s.Key.PublicKey()))
 	for _, it := range items {
 		fmt.Fprintf(h, "%q %s\n", it.place, it.Digest)
 	}
-	return hex.EncodeToString(h.Sum(nil))[:32]
+	return manifest{
+		Version: manifestVersion, Release: s.Release, Target: s.Target, Architectures: s.Arches, URL: s.BaseURL,
+		Compression: string(s.Compression), Time: at.Unix(), Key: digest(s.Key.PublicKey()), ClientFile: digest(clientFile),
+		Packages: len(items), Contents: hex.EncodeToString(h.Sum(nil)),
+	}
+}
+
+// adopt takes a snapshot that was made before. Its folder's time says that it is
+// wanted, so that it is not removed before it can be published.
+func (s Spec) adopt(ctx context.Context, root, id string) (snap Snapshot, err error) {
+	if _, err := os.Lstat(filepath.Join(root, filepath.FromSlash(layout.SnapshotDir(s.Target, id)))); err != nil {
+		return Snapshot{}, err
+	}
+	err = sharing(ctx, root, func() error {
+		if snap, err = Open(root, s.Target, id); err != nil {
+			return err
+		}
+		now := time.Now()
+		return os.Chtimes(snap.Dir, now, now)
+	})
+	snap.Existed = true
+	return snap, err
+}
+
+// write makes the snapshot in a folder of its own and gives it its name.
+func (s Spec) write(ctx context.Context, st *store.Store, tmp, root, id string, at time.Time, items []item, files map[string][]byte) (Snapshot, error) {
+	if err := s.fill(ctx, st, tmp, items, files, at); err != nil {
+		return Snapshot{}, err
+	}
+	dir := filepath.Join(root, filepath.FromSlash(layout.SnapshotDir(s.Target, id)))
+	switch err := os.Rename(tmp, dir); {
+	case errors.Is(err, syscall.ENOTEMPTY), errors.Is(err, fs.ErrExist):
+		return s.adopt(ctx, root, id) // another process made it meanwhile
+	case err != nil:
+		return Snapshot{}, err
+	}
+	if err := syncDir(filepath.Dir(dir)); err != nil {
+		return Snapshot{}, err
+	}
+	return Open(root, s.Target, id)
 }
 
 // fill makes a whole snapshot in dir, durable but for dir's own name.
-func (s Spec) fill(ctx context.Context, st *store.Store, dir string, items []item, repoFile []byte, at time.Time) error {
+func (s Spec) fill(ctx context.Context, st *store.Store, dir string, items []item, files map[string][]byte, at time.Time) error {
 	for _, sub := range append([]string{noarchDir, sourceDir, rpmmd.Dir}, s.Arches...) {
 		sub = filepath.Join(dir, sub)
 		if err := errors.Join(os.Mkdir(sub, 0o755), os.Chmod(sub, 0o755)); err != nil { // whatever the umask
@@ -156,12 +165,9 @@ func (s Spec) fill(ctx context.Context, st *store.Store, dir string, items []ite
 	if err := s.Key.SignDetached(&signature, bytes.NewReader(repomd), at); err != nil {
 		return err
 	}
-	for name, b := range map[string][]byte{
-		rpmmd.RepomdFile + ".asc": signature.Bytes(),
-		rpmmd.RepomdFile + ".key": s.Key.PublicKey(),
-		KeyFile(s.Release):        s.Key.PublicKey(),
-		RepoFileName:              repoFile,
-	} {
+	files[rpmmd.RepomdFile+".asc"] = signature.Bytes()
+	files[rpmmd.RepomdFile+".key"] = s.Key.PublicKey()
+	for name, b := range files {
 		if err := writeFile(filepath.Join(dir, name), b); err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/internal/store"
+	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 )
 
@@ -105,7 +106,7 @@ func safe(p *rpm.Package) error {
 		"name " + p.Name:       !safeName.MatchString(p.Name),
 		"version " + p.Version: !safeVersion.MatchString(p.Version),
 		"release " + p.Release: !safeVersion.MatchString(p.Release),
-		"arch " + p.Arch:       !word.MatchString(p.Arch),
+		"arch " + p.Arch:       !layout.IsWord(p.Arch),
 		"long name " + p.Name:  len(p.FileName()) > 255,
 	} {
 		if bad {

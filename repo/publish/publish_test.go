@@ -17,6 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ohpc-build/ohpc-build/internal/store"
+	"github.com/ohpc-build/ohpc-build/repo/channel"
+	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/repo/publish"
 	"github.com/ohpc-build/ohpc-build/repo/rpm/rpmtest"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
@@ -89,6 +91,22 @@ func (f *fixture) mustMake(packages ...publish.Package) publish.Snapshot {
 	return s
 }
 
+// publish makes a snapshot the released one.
+func (f *fixture) publish(s publish.Snapshot) error {
+	f.Helper()
+	tree, err := channel.Open(f.spec.Root, channel.Options{})
+	require.NoError(f, err)
+	defer tree.Close()
+	move := func(c layout.Channel, s publish.Snapshot) channel.Move {
+		m := channel.Move{Pointer: layout.Pointer{Release: s.Release, Channel: c, Target: s.Target}, To: s.ID, From: channel.Made}
+		if before, err := tree.Current(m.Pointer); err == nil {
+			m.Was = before.ID
+		}
+		return m
+	}
+	return tree.Move(f.Context(), move(layout.Release, s), move(layout.Updates, f.mustMake()))
+}
+
 // some are packages of all kinds.
 func (f *fixture) some() []publish.Package {
 	return []publish.Package{
@@ -121,13 +139,13 @@ func tree(t testing.TB, dir string) []string {
 	return files
 }
 
-func TestMakeAndPublish(t *testing.T) {
+func TestMake(t *testing.T) {
 	f := setUp(t)
 	packages := f.some()
 	snap := f.mustMake(packages...)
 	require.False(t, snap.Existed)
 	require.Equal(t, 4, snap.Packages)
-	require.Equal(t, filepath.Join(f.spec.Root, ".snapshots", "EL_9", snap.ID), snap.Dir)
+	require.Equal(t, filepath.Join(f.spec.Root, "snapshots", "EL_9", snap.ID), snap.Dir)
 	require.NoError(t, publish.Verify(t.Context(), snap.Dir, f.spec.Key.Keyring()))
 	require.NoDirExists(t, filepath.Join(f.spec.Root, "OpenHPC"), "making publishes nothing")
 
@@ -136,7 +154,7 @@ func TestMakeAndPublish(t *testing.T) {
 		"OpenHPC.repo", "RPM-GPG-KEY-OpenHPC-3",
 		"aarch64/lib-1.0~rc1-1.aarch64.rpm", "noarch/doc-1-1^git.noarch.rpm",
 		"repodata/repomd.xml", "repodata/repomd.xml.asc", "repodata/repomd.xml.key",
-		"src/lib-1-1.src.rpm", "x86_64/lib-1.0~rc1-1.x86_64.rpm",
+		"snapshot.json", "src/lib-1-1.src.rpm", "x86_64/lib-1.0~rc1-1.x86_64.rpm",
 	}, files)
 	stored, err := f.store.Path(packages[0].Digest)
 	require.NoError(t, err)
@@ -148,31 +166,9 @@ func TestMakeAndPublish(t *testing.T) {
 	fi, err := os.Stat(snap.Dir)
 	require.NoError(t, err)
 	require.Equal(t, fs.FileMode(0o755), fi.Mode().Perm())
-
-	_, err = publish.Current(f.spec.Root, "3.2", "EL_9")
-	require.ErrorIs(t, err, fs.ErrNotExist)
-	require.NoError(t, publish.Publish(t.Context(), snap))
-	link := filepath.Join(f.spec.Root, "OpenHPC", "3.2", "EL_9")
-	to, err := os.Readlink(link)
+	again, err := publish.Open(f.spec.Root, "EL_9", snap.ID)
 	require.NoError(t, err)
-	require.Equal(t, "../../.snapshots/EL_9/"+snap.ID, to)
-	require.FileExists(t, filepath.Join(link, "repodata", "repomd.xml"))
-	current, err := publish.Current(f.spec.Root, "3.2", "EL_9")
-	require.NoError(t, err)
-	require.Equal(t, snap.Dir, current)
-
-	next := f.mustMake(append(packages, f.add(rpmtest.Simple("new", "1", "1", "noarch"), "new"))...)
-	require.NotEqual(t, snap.ID, next.ID)
-	for range 2 {
-		require.NoError(t, publish.Publish(t.Context(), next))
-	}
-	current, err = publish.Current(f.spec.Root, "3.2", "EL_9")
-	require.NoError(t, err)
-	require.Equal(t, next.Dir, current)
-	require.NoError(t, publish.Verify(t.Context(), snap.Dir, f.spec.Key.Keyring()), "the old one is as it was")
-	entries, err := os.ReadDir(filepath.Dir(link))
-	require.NoError(t, err)
-	require.Len(t, entries, 1, "nothing temporary is left")
+	require.Equal(t, snap, again)
 }
 
 // TestSameSnapshot makes one snapshot twice, from packages in another order.
@@ -361,50 +357,6 @@ func TestSpecRefused(t *testing.T) {
 	}
 }
 
-// TestPublishRefused leaves alone what it did not make.
-func TestPublishRefused(t *testing.T) {
-	f := setUp(t)
-	s := f.mustMake()
-	link := filepath.Join(f.spec.Root, "OpenHPC", "3.2", "EL_9")
-	require.NoError(t, os.MkdirAll(link, 0o755))
-	require.ErrorContains(t, publish.Publish(t.Context(), s), "is not ours to replace")
-	require.NoError(t, os.Remove(link))
-	require.NoError(t, os.Symlink("/etc", link))
-	_, err := publish.Current(f.spec.Root, "3.2", "EL_9")
-	require.ErrorContains(t, err, "which is no snapshot")
-	require.NoError(t, publish.Publish(t.Context(), s))
-	s.Dir += "x"
-	require.ErrorIs(t, publish.Publish(t.Context(), s), fs.ErrNotExist)
-}
-
-// TestPublishNeverBreaks reads the published repository while it moves.
-func TestPublishNeverBreaks(t *testing.T) {
-	f := setUp(t)
-	snaps := []publish.Snapshot{f.mustMake(f.add(rpmtest.Simple("a", "1", "1", "noarch"), "")), f.mustMake(f.add(rpmtest.Simple("b", "1", "1", "noarch"), ""))}
-	require.NoError(t, publish.Publish(t.Context(), snaps[0]))
-	done := make(chan error)
-	go func() {
-		for i := range 300 {
-			if err := publish.Publish(t.Context(), snaps[i%2]); err != nil {
-				done <- err
-				return
-			}
-		}
-		done <- nil
-	}()
-	for reads := 0; ; reads++ {
-		select {
-		case err := <-done:
-			require.NoError(t, err)
-			require.Positive(t, reads)
-			return
-		default:
-			_, err := os.ReadFile(filepath.Join(f.spec.Root, "OpenHPC", "3.2", "EL_9", "repodata", "repomd.xml"))
-			require.NoError(t, err)
-		}
-	}
-}
-
 // TestConcurrentMake makes one snapshot in several places at once.
 func TestConcurrentMake(t *testing.T) {
 	f := setUp(t)
@@ -418,41 +370,24 @@ func TestConcurrentMake(t *testing.T) {
 	for _, err := range errs {
 		require.NoError(t, err)
 	}
-	dirs, err := os.ReadDir(filepath.Join(f.spec.Root, ".snapshots", "EL_9"))
+	dirs, err := os.ReadDir(filepath.Join(f.spec.Root, "snapshots", "EL_9"))
 	require.NoError(t, err)
 	require.Len(t, dirs, 1)
 }
 
-func TestRepoFile(t *testing.T) {
+func TestClientFile(t *testing.T) {
 	f := setUp(t)
 	f.spec.BaseURL = "https://example.org/my repos/"
-	own, err := f.spec.Repo("")
+	own, err := f.spec.ClientFile("")
 	require.NoError(t, err)
-	installed, err := f.spec.Repo("file:///etc/pki/rpm-gpg/" + publish.KeyFile("3.2"))
+	installed, err := f.spec.ClientFile("file:///etc/pki/rpm-gpg/" + layout.KeyFile("3.2"))
 	require.NoError(t, err)
-	installed.ID = "OpenHPC-updates"
-	got, err := publish.RepoFile(own, installed)
+	require.Equal(t, string(own), strings.ReplaceAll(string(installed), "file:///etc/pki/rpm-gpg/", "https://example.org/my%20repos/OpenHPC/3.2/EL_9/"))
+	s := f.mustMake()
+	got, err := os.ReadFile(filepath.Join(s.Dir, layout.RepoFileName))
 	require.NoError(t, err)
-	golden := filepath.Join("testdata", "repo.golden")
-	if *update {
-		require.NoError(t, os.WriteFile(golden, got, 0o644))
-	}
-	want, err := os.ReadFile(golden)
-	require.NoError(t, err)
-	require.Equal(t, string(want), string(got))
-
-	good := publish.Repo{ID: "a", Name: "b", BaseURL: "c", GPGKey: "d"}
-	for want, change := range map[string]func(*publish.Repo){
-		`"a]\n[b" cannot name a repository`: func(r *publish.Repo) { r.ID = "a]\n[b" },
-		`has the value "x\ngpgcheck=0"`:     func(r *publish.Repo) { r.Name = "x\ngpgcheck=0" },
-		`has the value "\r"`:                func(r *publish.Repo) { r.BaseURL = "\r" },
-		`has the value ""`:                  func(r *publish.Repo) { r.GPGKey = "" },
-	} {
-		bad := good
-		change(&bad)
-		_, err := publish.RepoFile(bad)
-		require.ErrorContains(t, err, want)
-	}
+	require.Equal(t, string(own), string(got))
+	require.NotContains(t, string(own), s.ID, "the release package brings it along")
 }
 
 func BenchmarkMake(b *testing.B) {

@@ -3,14 +3,11 @@ package publish
 import (
 	"errors"
 	"fmt"
-	"net/url"
-	"path/filepath"
-	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/internal/store"
+	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
 	"github.com/ohpc-build/ohpc-build/repo/sign"
 )
@@ -50,55 +47,38 @@ const (
 	sourceDir = "src"
 )
 
-const (
-	product       = "OpenHPC"
-	keyFilePrefix = "RPM-GPG-KEY-"
-)
-
-// word is a name that becomes a folder's. Beginning with a letter or a digit it
-// is neither hidden nor a way out.
-var word = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
-
 func (s Spec) check() error {
 	switch {
 	case s.Root == "":
 		return errors.New("no folder to publish in")
-	case !word.MatchString(s.Release):
-		return fmt.Errorf("release %q cannot be a folder's name", s.Release)
-	case !word.MatchString(s.Target):
-		return fmt.Errorf("target %q cannot be a folder's name", s.Target)
 	case len(s.Arches) == 0:
 		return fmt.Errorf("target %s has no architectures", s.Target)
 	case s.Key == nil:
 		return errors.New("no key to sign the repository with")
 	}
+	if err := s.pointer().Check(); err != nil {
+		return err
+	}
 	for _, a := range s.Arches {
-		if !word.MatchString(a) || slices.Contains([]string{noarchDir, sourceDir, rpmmd.Dir}, a) {
+		if !layout.IsWord(a) || slices.Contains([]string{noarchDir, sourceDir, rpmmd.Dir}, a) {
 			return fmt.Errorf("%q is no architecture", a)
 		}
 	}
-	_, err := s.url()
+	_, err := layout.ParseURL(s.BaseURL)
 	return err
 }
 
-// url is where clients find the target.
-func (s Spec) url() (string, error) {
-	u, err := url.Parse(s.BaseURL)
-	if err != nil || !slices.Contains([]string{"http", "https", "file"}, u.Scheme) {
-		return "", fmt.Errorf("base URL %q: expected http://…, https://… or file:///…", s.BaseURL)
+// pointer is where the snapshot is released, and what its .repo file names.
+func (s Spec) pointer() layout.Pointer {
+	return layout.Pointer{Release: s.Release, Channel: layout.Release, Target: s.Target}
+}
+
+// ClientFile is the .repo file for the target's users. keyURL is where its public
+// key is found: empty for the copy beside the packages. It depends on no snapshot.
+func (s Spec) ClientFile(keyURL string) ([]byte, error) {
+	base, err := layout.ParseURL(s.BaseURL)
+	if err != nil {
+		return nil, err
 	}
-	return u.JoinPath(product, s.Release, s.Target).String(), nil
-}
-
-// KeyFile is the name of a release's public key file.
-func KeyFile(release string) string {
-	major, _, _ := strings.Cut(release, ".")
-	return keyFilePrefix + product + "-" + major
-}
-
-func snapshotsDir(root, target string) string { return filepath.Join(root, ".snapshots", target) }
-
-// linkPath is the name that clients use.
-func linkPath(root, release, target string) string {
-	return filepath.Join(root, product, release, target)
+	return layout.ClientFile(base, s.pointer(), keyURL)
 }

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
 	"github.com/ohpc-build/ohpc-build/repo/sign"
@@ -29,7 +30,7 @@ const maxProblems = 20
 // The error joins all that is wrong, each naming its file. Only the .repo file
 // says nothing of itself and is not verified.
 func Verify(ctx context.Context, dir string, trusted *sign.Keyring) error {
-	v := &verifier{ctx: ctx, dir: dir, trusted: trusted, expected: map[string]bool{RepoFileName: true}, ids: map[string]bool{}}
+	v := &verifier{ctx: ctx, dir: dir, trusted: trusted, expected: map[string]bool{layout.RepoFileName: true, ManifestFile: true}, ids: map[string]bool{}}
 	md, err := v.repomd()
 	if err != nil {
 		return fmt.Errorf("verifying %s: %w", dir, err) // nothing below it can be believed
@@ -85,12 +86,14 @@ func (v *verifier) repomd() (*rpmmd.Repomd, error) {
 // keys verifies that the public keys which clients are offered are trusted ones.
 func (v *verifier) keys() {
 	offered := []string{rpmmd.RepomdFile + ".key"}
-	found, err := filepath.Glob(filepath.Join(v.dir, keyFilePrefix+"*"))
+	found, err := os.ReadDir(v.dir)
 	if err != nil {
 		v.problem(".", err)
 	}
-	for _, name := range found {
-		offered = append(offered, filepath.Base(name))
+	for _, e := range found {
+		if layout.IsKeyFile(e.Name()) {
+			offered = append(offered, e.Name())
+		}
 	}
 	for _, name := range offered {
 		b, err := v.small(name)

@@ -1,0 +1,293 @@
+package channel
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"time"
+
+	"github.com/ohpc-build/ohpc-build/repo/layout"
+	"github.com/ohpc-build/ohpc-build/repo/lock"
+	"github.com/ohpc-build/ohpc-build/repo/publish"
+)
+
+// Move lets a channel point to another snapshot.
+type Move struct {
+	Pointer layout.Pointer `json:"pointer"`
+	Was     string         `json:"was"`  // the snapshot to which it pointed when this was decided; empty for none
+	To      string         `json:"to"`   // the snapshot's id
+	From    string         `json:"from"` // see Entry
+	Time    time.Time      `json:"time"` // set by Tree.Move
+}
+
+// MovedError says that a channel has moved since a decision was made.
+type MovedError struct {
+	Pointer layout.Pointer
+	Was, Is string // snapshots' ids
+}
+
+func (e *MovedError) Error() string {
+	return fmt.Sprintf("%s has moved meanwhile: it pointed to %s and points to %s now; compare again and repeat",
+		e.Pointer, cmp.Or(e.Was, "nothing"), cmp.Or(e.Is, "nothing"))
+}
+
+// Move moves channels: all or, when it is interrupted, the others as soon as
+// the next command comes. Each target moves, with all its architectures, by one
+// rename. The errors are a *lock.HeldError when another process publishes for
+// longer than Options.Wait, and a *MovedError.
+func (t *Tree) Move(ctx context.Context, moves ...Move) error {
+	l, err := t.lock(ctx)
+	if err != nil {
+		return fmt.Errorf("publishing: %w", err)
+	}
+	return errors.Join(t.move(moves), l.Release())
+}
+
+// lock keeps others from changing the tree, after completing what they began.
+func (t *Tree) lock(ctx context.Context) (*lock.Lock, error) {
+	l, err := publish.Lock(ctx, t.dir, t.opt.Wait)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.complete(); err != nil {
+		return nil, errors.Join(err, l.Release())
+	}
+	return l, nil
+}
+
+// Recover completes what an interrupted process began.
+func (t *Tree) Recover(ctx context.Context) error {
+	if _, err := t.root.Lstat(journalFile); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	l, err := t.lock(ctx)
+	if err != nil {
+		return err
+	}
+	return l.Release()
+}
+
+func (t *Tree) move(moves []Move) error {
+	now := t.opt.Now().UTC()
+	var todo []Move
+	for _, m := range moves {
+		is, err := t.currentID(m.Pointer)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("publishing in %s: %w", m.Pointer, err)
+		}
+		if is == m.To && t.settled(m) {
+			continue
+		}
+		if is != m.Was && is != m.To {
+			return fmt.Errorf("publishing: %w", &MovedError{m.Pointer, m.Was, is})
+		}
+		m.Time = now
+		todo = append(todo, m)
+	}
+	if len(todo) == 0 {
+		return nil
+	}
+	files, err := t.prepare(todo)
+	if err != nil {
+		return err
+	}
+	if err := t.writeJournal(todo); err != nil {
+		return errors.Join(fmt.Errorf("publishing: %w", err), t.abandon(files))
+	}
+	return t.commit(files)
+}
+
+// settled tells whether nothing of a move that was done before is missing.
+func (t *Tree) settled(m Move) bool {
+	to, err := t.root.Readlink(m.Pointer.Link())
+	entries, herr := t.History(m.Pointer)
+	return err == nil && herr == nil && to == linkTo(m.Pointer, m.To) && len(entries) > 0 && entries[len(entries)-1].ID == m.To
+}
+
+func linkTo(p layout.Pointer, id string) string {
+	to, err := filepath.Rel(filepath.FromSlash(path.Dir(p.Link())), filepath.FromSlash(layout.SnapshotDir(p.Target, id)))
+	if err != nil { // both are relative to the root
+		return ""
+	}
+	return filepath.ToSlash(to)
+}
+
+// replacement is a file or link that waits for its name.
+type replacement struct{ tmp, name string }
+
+func (t *Tree) replacement(name string) replacement {
+	// Who holds the lock is alone here, so the name need not be unique.
+	return replacement{path.Join(path.Dir(name), ".new-"+path.Base(name)), name}
+}
+
+// prepare writes everything that the moves need, so that only renames remain,
+// which want no space. They are in the order in which they are to happen: first
+// all mirrorlists, the moment of publication; then the links.
+func (t *Tree) prepare(moves []Move) (files []replacement, err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, t.abandon(files))
+		}
+	}()
+	type kind func(Move, publish.Snapshot) error
+	put := func(name string, b []byte) error {
+		r := t.replacement(name)
+		files = append(files, r)
+		if err := t.root.MkdirAll(path.Dir(name), 0o755); err != nil {
+			return err
+		}
+		return t.write(r.tmp, b)
+	}
+	for _, k := range []kind{
+		func(m Move, s publish.Snapshot) error {
+			base, err := layout.ParseURL(s.URL)
+			if err != nil {
+				return err
+			}
+			return put(m.Pointer.Mirrorlist(), layout.MirrorlistFile(base, s.Target, s.ID))
+		},
+		func(m Move, s publish.Snapshot) error {
+			r := t.replacement(m.Pointer.Link())
+			if fi, err := t.root.Lstat(r.name); err == nil && fi.Mode()&fs.ModeSymlink == 0 {
+				return fmt.Errorf("%s is not ours to replace: it is no symbolic link; move it away first", filepath.Join(t.dir, r.name))
+			}
+			files = append(files, r)
+			if err := t.remove(r.tmp); err != nil {
+				return err
+			}
+			return t.root.Symlink(linkTo(m.Pointer, s.ID), r.tmp)
+		},
+		func(m Move, s publish.Snapshot) error {
+			base, err := layout.ParseURL(s.URL)
+			if err != nil {
+				return err
+			}
+			b, err := layout.ClientFile(base, m.Pointer, "")
+			if err != nil {
+				return err
+			}
+			return put(m.Pointer.RepoFile(), b)
+		},
+		func(m Move, s publish.Snapshot) error {
+			entries, err := t.History(m.Pointer)
+			if err != nil {
+				return err
+			}
+			e := Entry{s.ID, m.Time, m.From}
+			if len(entries) == 0 || entries[len(entries)-1] != e {
+				entries = append(entries, e)
+			}
+			b, err := encodeHistory(entries)
+			if err != nil {
+				return err
+			}
+			return put(historyFile(m.Pointer), b)
+		},
+	} {
+		for _, m := range moves {
+			s, err := publish.Open(t.dir, m.Pointer.Target, m.To)
+			if err == nil && s.Release != m.Pointer.Release {
+				err = fmt.Errorf("snapshot %s is of release %s", s.ID, s.Release)
+			}
+			if err == nil {
+				err = k(m, s)
+			}
+			if err != nil {
+				return files, fmt.Errorf("publishing in %s: %w", m.Pointer, err)
+			}
+		}
+	}
+	return files, nil
+}
+
+func (t *Tree) abandon(files []replacement) error {
+	var errs []error
+	for _, f := range files {
+		errs = append(errs, t.remove(f.tmp))
+	}
+	return errors.Join(errs...)
+}
+
+// commit gives everything its name and ends the journal.
+func (t *Tree) commit(files []replacement) error {
+	var dirs []string
+	for _, f := range files {
+		if err := t.root.Rename(f.tmp, f.name); err != nil {
+			return fmt.Errorf("publishing, to be completed by the next command: %w", err)
+		}
+		dirs = append(dirs, path.Dir(f.name))
+	}
+	if err := t.sync(dirs...); err != nil {
+		return fmt.Errorf("publishing: %w", err)
+	}
+	return t.remove(journalFile)
+}
+
+const (
+	journalFile    = layout.Private + "/journal.json"
+	journalVersion = 1
+)
+
+type journal struct {
+	Version int    `json:"version"`
+	Moves   []Move `json:"moves"`
+}
+
+func (t *Tree) writeJournal(moves []Move) error {
+	b, err := json.MarshalIndent(journal{journalVersion, moves}, "", " ")
+	if err != nil {
+		return err
+	}
+	r := t.replacement(journalFile)
+	if err := t.write(r.tmp, b); err != nil {
+		return errors.Join(err, t.remove(r.tmp))
+	}
+	if err := t.root.Rename(r.tmp, r.name); err != nil {
+		return err
+	}
+	return t.sync(layout.Private)
+}
+
+// pending are the moves that an interrupted process left in the journal.
+func (t *Tree) pending() ([]Move, error) {
+	b, err := t.read(journalFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var j journal
+	if err := json.Unmarshal(b, &j); err != nil {
+		return nil, fmt.Errorf("%s: %w", journalFile, err)
+	}
+	if j.Version != journalVersion {
+		return nil, fmt.Errorf("%s is version %d, this program reads %d", journalFile, j.Version, journalVersion)
+	}
+	return j.Moves, nil
+}
+
+// complete does what the journal says. That is what was decided, all snapshots
+// are there, and some of the names may have moved already.
+func (t *Tree) complete() error {
+	moves, err := t.pending()
+	if err != nil || len(moves) == 0 {
+		return err
+	}
+	files, err := t.prepare(moves)
+	if err != nil {
+		return fmt.Errorf("completing what was interrupted (see %s): %w", filepath.Join(t.dir, journalFile), err)
+	}
+	if err := t.commit(files); err != nil {
+		return err
+	}
+	for _, m := range moves {
+		t.opt.Log.Warn("an interrupted publish was completed", "channel", m.Pointer.String(), "snapshot", m.To)
+	}
+	return nil
+}

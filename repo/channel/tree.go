@@ -1,0 +1,179 @@
+package channel
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ohpc-build/ohpc-build/repo/layout"
+	"github.com/ohpc-build/ohpc-build/repo/publish"
+)
+
+// Tree is a folder of snapshots and the channels that point to them. No symbolic
+// link leads a Tree out of its folder.
+type Tree struct {
+	dir  string
+	root *os.Root
+	opt  Options
+}
+
+// Options of a Tree.
+type Options struct {
+	Wait time.Duration    // for which another process that publishes is waited for
+	Log  *slog.Logger     // is told what an interrupted process left to do; default: nobody
+	Now  func() time.Time // default: time.Now
+}
+
+// Open opens the tree in a folder that exists.
+func Open(dir string, opt Options) (*Tree, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the published repositories: %w", err)
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	return &Tree{dir: dir, root: root, opt: opt}, nil
+}
+
+// Close ends the use of the tree.
+func (t *Tree) Close() error { return t.root.Close() }
+
+// Current is the snapshot that a channel's clients see. The error is
+// fs.ErrNotExist when nothing was published there.
+func (t *Tree) Current(p layout.Pointer) (publish.Snapshot, error) {
+	id, err := t.currentID(p)
+	if err != nil {
+		return publish.Snapshot{}, fmt.Errorf("looking up what is published in %s: %w", p, err)
+	}
+	return publish.Open(t.dir, p.Target, id)
+}
+
+func (t *Tree) currentID(p layout.Pointer) (string, error) {
+	if err := p.Check(); err != nil {
+		return "", err
+	}
+	b, err := t.read(p.Mirrorlist())
+	if err != nil {
+		return "", err
+	}
+	id, err := layout.ParseMirrorlist(b, p.Target)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", p.Mirrorlist(), err)
+	}
+	return id, nil
+}
+
+// Pointers are all that there are: what was published, in which channel.
+func (t *Tree) Pointers() ([]layout.Pointer, error) {
+	var all []layout.Pointer
+	releases, err := t.list(layout.Product)
+	if err != nil {
+		return nil, err
+	}
+	for _, release := range releases {
+		err := t.pointersIn(release, layout.Release, &all)
+		for _, c := range []layout.Channel{layout.Updates, layout.Staging, layout.Factory} {
+			err = errors.Join(err, t.pointersIn(release, c, &all))
+		}
+		pulls, perr := t.list(path.Join(layout.Product, release, layout.Pulls))
+		for _, n := range pulls {
+			err = errors.Join(err, t.pointersIn(release, layout.Channel(layout.Pulls+"/"+n), &all))
+		}
+		if err := errors.Join(err, perr); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func (t *Tree) pointersIn(release string, c layout.Channel, all *[]layout.Pointer) error {
+	names, err := t.list(path.Dir(layout.Pointer{Release: release, Channel: c, Target: "x"}.Link()))
+	for _, name := range names {
+		target, ok := strings.CutSuffix(name, layout.MirrorlistSuffix)
+		if p := (layout.Pointer{Release: release, Channel: c, Target: target}); ok && p.Check() == nil {
+			*all = append(*all, p)
+		}
+	}
+	return err
+}
+
+// list are the names in a folder of the tree that are not hidden, in order; none
+// if it does not exist.
+func (t *Tree) list(dir string) ([]string, error) {
+	entries, err := fs.ReadDir(t.root.FS(), dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// read reads a small regular file of the tree.
+func (t *Tree) read(name string) ([]byte, error) {
+	const limit = 4 << 20
+	fi, err := t.root.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !fi.Mode().IsRegular() || fi.Size() > limit {
+		return nil, fmt.Errorf("%s is no file of at most %d bytes", name, limit)
+	}
+	f, err := t.root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, limit))
+}
+
+// write makes a file anew, durable but for its name.
+func (t *Tree) write(name string, b []byte) error {
+	if err := t.remove(name); err != nil {
+		return err
+	}
+	f, err := t.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()) // whatever the umask
+}
+
+func (t *Tree) remove(name string) error {
+	if err := t.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// sync makes the names in folders durable.
+func (t *Tree) sync(dirs ...string) error {
+	slices.Sort(dirs)
+	for _, dir := range slices.Compact(dirs) {
+		d, err := t.root.Open(dir)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(d.Sync(), d.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}

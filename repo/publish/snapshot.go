@@ -1,0 +1,181 @@
+package publish
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ohpc-build/ohpc-build/repo/layout"
+)
+
+// Snapshot is a complete, signed repository that never changes.
+type Snapshot struct {
+	ID       string // digest of the manifest
+	Dir      string // absolute
+	Root     string
+	Release  string
+	Target   string
+	Arches   []string
+	URL      string // where clients find Root
+	Packages int
+	Existed  bool // nothing had to be written
+}
+
+// ManifestFile says of a snapshot what its packages do not.
+const ManifestFile = "snapshot.json"
+
+// manifest determines all of a snapshot's bytes; its digest is the snapshot's
+// name, so that a snapshot cannot be taken for another one.
+type manifest struct {
+	Version       int      `json:"version"` // changes whenever the same packages give another snapshot
+	Release       string   `json:"release"`
+	Target        string   `json:"target"`
+	Architectures []string `json:"architectures"`
+	URL           string   `json:"url"`
+	Compression   string   `json:"compression"`
+	Time          int64    `json:"time"`       // seconds since 1970
+	Key           string   `json:"key"`        // SHA-256 of the public key file
+	ClientFile    string   `json:"clientFile"` // SHA-256 of the .repo file
+	Packages      int      `json:"packages"`
+	Contents      string   `json:"contents"` // SHA-256 over the packages' places and digests
+}
+
+const manifestVersion = 2
+
+func (m manifest) encode() (b []byte, id string, err error) {
+	if b, err = json.MarshalIndent(m, "", "  "); err != nil {
+		return nil, "", err
+	}
+	b = append(b, '\n')
+	return b, digest(b)[:32], nil
+}
+
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// Open finds a snapshot in the tree at root. It reads the manifest only; whether
+// the rest is as it was made is for Verify. The error is fs.ErrNotExist when
+// there is none.
+func Open(root, target, id string) (Snapshot, error) {
+	s, err := open(root, target, id)
+	if err != nil {
+		return Snapshot{}, fmt.Errorf("snapshot %s of %s: %w", id, target, err)
+	}
+	return s, nil
+}
+
+func open(root, target, id string) (Snapshot, error) {
+	if err := layout.CheckTarget(target); err != nil {
+		return Snapshot{}, err
+	}
+	if !layout.IsID(id) {
+		return Snapshot{}, fmt.Errorf("its id is not 32 hexadecimal digits")
+	}
+	root, err := filepath.Abs(root)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	// Links that lead out of the tree are not followed.
+	f, err := os.OpenInRoot(root, filepath.FromSlash(path.Join(layout.SnapshotDir(target, id), ManifestFile)))
+	if err != nil {
+		return Snapshot{}, err
+	}
+	defer f.Close()
+	const limit = 64 << 10
+	b, err := io.ReadAll(io.LimitReader(f, limit))
+	if err != nil {
+		return Snapshot{}, err
+	}
+	if digest(b)[:32] != id {
+		return Snapshot{}, fmt.Errorf("%s is not the one that was written: its digest is not the snapshot's name", ManifestFile)
+	}
+	var m manifest
+	if err := json.Unmarshal(b, &m); err != nil {
+		return Snapshot{}, fmt.Errorf("%s: %w", ManifestFile, err)
+	}
+	if m.Version != manifestVersion || m.Target != target {
+		return Snapshot{}, fmt.Errorf("%s is version %d and of target %q", ManifestFile, m.Version, m.Target)
+	}
+	return Snapshot{
+		ID: id, Dir: filepath.Join(root, filepath.FromSlash(layout.SnapshotDir(target, id))), Root: root,
+		Release: m.Release, Target: m.Target, Arches: m.Architectures, URL: m.URL, Packages: m.Packages,
+	}, nil
+}
+
+// List returns all snapshots of the tree at root, by target and id. Those that
+// cannot be read are told in the error; the others are returned all the same.
+func List(root string) ([]Snapshot, error) {
+	var (
+		all  []Snapshot
+		errs []error
+	)
+	targets, err := subfolders(filepath.Join(root, layout.Snapshots))
+	if err != nil {
+		return nil, err
+	}
+	for _, target := range targets {
+		ids, err := subfolders(filepath.Join(root, layout.Snapshots, target))
+		errs = append(errs, err)
+		for _, id := range ids {
+			s, err := Open(root, target, id)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			all = append(all, s)
+		}
+	}
+	return all, errors.Join(errs...)
+}
+
+// subfolders are those that are not hidden; none if dir does not exist.
+func subfolders(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, e.Name())
+		}
+	}
+	return names, err
+}
+
+// Find returns the one snapshot whose id begins with prefix. Before it there may
+// be a target: "EL_9/1a2b".
+func Find(root, prefix string) (Snapshot, error) {
+	target, start, ok := strings.Cut(prefix, "/")
+	if !ok {
+		target, start = "", prefix
+	}
+	const shortest = 4
+	if len(start) < shortest {
+		return Snapshot{}, fmt.Errorf("%q is no snapshot: give at least %d digits of its id", prefix, shortest)
+	}
+	all, err := List(root)
+	found := slices.DeleteFunc(all, func(s Snapshot) bool {
+		return target != "" && s.Target != target || !strings.HasPrefix(s.ID, start)
+	})
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return Snapshot{}, fmt.Errorf("%q is the beginning of %d snapshots: %s/%s, %s/%s …; give more digits",
+			prefix, len(found), found[0].Target, found[0].ID, found[1].Target, found[1].ID)
+	}
+	return Snapshot{}, cmp.Or(err, fmt.Errorf("no snapshot %s in %s: %w", prefix, root, fs.ErrNotExist))
+}
