@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"os"
 	"path/filepath"
@@ -20,7 +19,11 @@ import (
 
 // SignPackage reads the size bytes long package in r, verifies its digests and
 // writes it signed to w. Signatures that it has are replaced. The signatures
-// carry SigningTime(at).
+// carry SigningTime(at). What was written before an error is to be thrown away.
+//
+// Like rpmsign, it signs the header, which holds the payload's digest; and header
+// and payload together only where there is no strong one (rpm: rpmsign(8),
+// --rpmv3). A package of format 6 is signed where rpm 6 looks, and where rpm 4 does.
 func (k *Key) SignPackage(ctx context.Context, r io.ReaderAt, size int64, w io.Writer, at time.Time) error {
 	p, err := rpm.Read(r, size)
 	if err != nil {
@@ -34,32 +37,40 @@ func (k *Key) SignPackage(ctx context.Context, r io.ReaderAt, size int64, w io.W
 
 func (k *Key) signPackage(ctx context.Context, p *rpm.Package, r io.ReaderAt, w io.Writer, at time.Time) error {
 	headerTag, bothTag := k.tags()
-	header, headerHash, err := k.begin(at)
+	header := k.begin(at)
+	if _, err := p.Header().WriteTo(header); err != nil {
+		return err
+	}
+	packet, err := header.finish(ctx)
 	if err != nil {
 		return err
 	}
-	both, bothHash, err := k.begin(at)
-	if err != nil {
+	signatures := []rpm.Signature{{Tag: headerTag, HeaderOnly: true, Packet: packet}}
+	switch {
+	case p.Format >= 6: // rpm: format_v6.md
+		signatures = append(signatures, rpm.Signature{Tag: rpm.SigOpenPGP, HeaderOnly: true, Packet: packet})
+	case !strongPayloadDigest(p):
+		return k.signBoth(ctx, p, r, w, at, append(signatures, rpm.Signature{Tag: bothTag}))
+	}
+	if _, err := w.Write(p.WithSignatures(signatures...)); err != nil {
+		return fmt.Errorf("writing the signed package: %w", err)
+	}
+	// The signed header is in memory. So the payload is read only once: what is
+	// written is what is compared with the digest in the header.
+	return p.VerifyDigests(ctx, r, w)
+}
+
+// signBoth completes the last of the signatures, over header and payload, and
+// writes the package.
+func (k *Key) signBoth(ctx context.Context, p *rpm.Package, r io.ReaderAt, w io.Writer, at time.Time, signatures []rpm.Signature) error {
+	both := k.begin(at)
+	if err := p.VerifyDigests(ctx, r, both); err != nil {
 		return err
 	}
-	if _, err := p.Header().WriteTo(headerHash); err != nil {
+	seen := both.Sum(nil) // of the content; the packet's own part is not yet in it
+	var err error
+	if signatures[len(signatures)-1].Packet, err = both.finish(ctx); err != nil {
 		return err
-	}
-	if err := p.VerifyDigests(ctx, r, bothHash); err != nil {
-		return err
-	}
-	seen := bothHash.Sum(nil) // SHA-256 of the content; the packet's own part is not yet in it
-	signatures := []rpm.Signature{{Tag: headerTag, HeaderOnly: true}, {Tag: bothTag}}
-	if signatures[0].Packet, err = k.finish(header, headerHash, at); err != nil {
-		return err
-	}
-	if signatures[1].Packet, err = k.finish(both, bothHash, at); err != nil {
-		return err
-	}
-	if p.Format >= 6 {
-		// Only headers are signed: once where rpm 6 looks, once where rpm 4 does
-		// (rpm: format_v6.md).
-		signatures[1] = rpm.Signature{Tag: rpm.SigOpenPGP, HeaderOnly: true, Packet: signatures[0].Packet}
 	}
 	if _, err := w.Write(p.WithSignatures(signatures...)); err != nil {
 		return fmt.Errorf("writing the signed package: %w", err)
@@ -75,7 +86,8 @@ func (k *Key) signPackage(ctx context.Context, p *rpm.Package, r io.ReaderAt, w 
 }
 
 // SignPackageFile signs the package at in and makes the result appear at out,
-// whole, by rename. Both may be the same path.
+// whole, by rename. Both may be the same path. Nothing is forced to the disk:
+// who signs many files does that once.
 func (k *Key) SignPackageFile(ctx context.Context, in, out string, at time.Time) error {
 	f, err := os.Open(in)
 	if err != nil {
@@ -99,7 +111,6 @@ func (k *Key) SignPackageFile(ctx context.Context, in, out string, at time.Time)
 	}
 	for _, step := range []func() error{
 		func() error { return tmp.Chmod(0o644) },
-		tmp.Sync,
 		tmp.Close,
 		func() error { return os.Rename(tmp.Name(), out) },
 	} {
@@ -113,51 +124,20 @@ func (k *Key) SignPackageFile(ctx context.Context, in, out string, at time.Time)
 // tags are where rpm looks for the key's kind of signature, over the header and
 // over header and payload (rpm: rpmgensig.c, makeSigTag).
 func (k *Key) tags() (header, both rpm.Tag) {
-	if k.signer.PubKeyAlgo == packet.PubKeyAlgoEdDSA {
+	if k.public.PubKeyAlgo == packet.PubKeyAlgoEdDSA {
 		return rpm.SigDSA, rpm.SigGPG
 	}
 	return rpm.SigRSA, rpm.SigPGP
 }
 
-// begin returns a signature packet to be finished and the hash that takes what
-// it covers.
-func (k *Key) begin(at time.Time) (*packet.Signature, hash.Hash, error) {
-	cfg := config(k.SigningTime(at))
-	s := &packet.Signature{
-		Version:           k.signer.Version,
-		SigType:           packet.SigTypeBinary,
-		PubKeyAlgo:        k.signer.PubKeyAlgo,
-		Hash:              cfg.Hash(),
-		CreationTime:      cfg.Now(),
-		IssuerKeyId:       &k.signer.KeyId,
-		IssuerFingerprint: k.signer.Fingerprint,
-	}
-	h, err := s.PrepareSign(cfg)
-	return s, h, err
-}
-
-func (k *Key) finish(s *packet.Signature, h hash.Hash, at time.Time) ([]byte, error) {
-	if err := s.Sign(h, k.signer, config(k.SigningTime(at))); err != nil {
-		return nil, fmt.Errorf("making the signature: %w", err)
-	}
-	var b bytes.Buffer
-	if err := s.Serialize(&b); err != nil {
-		return nil, fmt.Errorf("making the signature: %w", err)
-	}
-	return b.Bytes(), nil
-}
-
 // SignDetached reads message to its end and writes an armored signature of it,
 // such as repomd.xml.asc.
 func (k *Key) SignDetached(w io.Writer, message io.Reader, at time.Time) error {
-	s, h, err := k.begin(at)
-	if err != nil {
+	s := k.begin(at)
+	if _, err := io.Copy(s, message); err != nil {
 		return fmt.Errorf("signing: %w", err)
 	}
-	if _, err := io.Copy(h, message); err != nil {
-		return fmt.Errorf("signing: %w", err)
-	}
-	b, err := k.finish(s, h, at)
+	b, err := s.finish(context.Background()) // signers outside of this process have a time limit
 	if err != nil {
 		return err
 	}

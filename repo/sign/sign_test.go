@@ -38,6 +38,12 @@ var (
 	})
 )
 
+var ed25519Key = sync.OnceValues(func() (*sign.Key, error) {
+	return sign.Generate(sign.Params{
+		Name: "OpenHPC 3", Comment: "built by ohpc-build", Email: "root@localhost", Algorithm: sign.Ed25519, Created: created,
+	})
+})
+
 func keys(t testing.TB) (ours, other *sign.Key) {
 	t.Helper()
 	ours, err := ourKey()
@@ -66,45 +72,77 @@ func rpmkeys(t testing.TB, k *sign.Key) (check func(path string) (string, error)
 // TestSignPackage signs what rpmbuild built and asks rpm, go-rpmutils and
 // ourselves.
 func TestSignPackage(t *testing.T) {
-	key, _ := keys(t)
-	check := rpmkeys(t, key)
-	for _, path := range rpmtest.Varied(t) {
-		t.Run(filepath.Base(path), func(t *testing.T) {
-			out := filepath.Join(t.TempDir(), "signed.rpm")
-			require.NoError(t, key.SignPackageFile(t.Context(), path, out, signed))
+	ours, _ := keys(t)
+	small, err := ed25519Key()
+	require.NoError(t, err)
+	for name, key := range map[string]*sign.Key{"RSA": ours, "EdDSA": small} {
+		check := rpmkeys(t, key)
+		for _, path := range rpmtest.Varied(t) {
+			t.Run(name+"/"+filepath.Base(path), func(t *testing.T) {
+				out := filepath.Join(t.TempDir(), "signed.rpm")
+				require.NoError(t, key.SignPackageFile(t.Context(), path, out, signed))
 
-			said, err := check(out)
-			require.NoError(t, err, said)
-			id := strings.ToLower(key.Fingerprint()[32:])
-			require.Contains(t, said, "Header V4 RSA/SHA256 Signature, key ID "+id+": OK")
-			require.Contains(t, said, "    V4 RSA/SHA256 Signature, key ID "+id+": OK")
-			require.NotContains(t, said, "NOTFOUND")
+				said, err := check(out)
+				require.NoError(t, err, said)
+				id := strings.ToLower(key.Fingerprint()[32:])
+				require.Contains(t, said, "Header V4 "+name+"/SHA256 Signature, key ID "+id+": OK")
+				require.NotContains(t, said, "NOTFOUND")
 
-			f, err := os.Open(out)
-			require.NoError(t, err)
-			defer f.Close()
-			entities, err := openpgp.ReadArmoredKeyRing(bytes.NewReader(key.PublicKey()))
-			require.NoError(t, err)
-			_, sigs, err := rpmutils.Verify(f, entities)
-			require.NoError(t, err)
-			require.Len(t, sigs, 2)
+				f, err := os.Open(out)
+				require.NoError(t, err)
+				defer f.Close()
+				entities, err := openpgp.ReadArmoredKeyRing(bytes.NewReader(key.PublicKey()))
+				require.NoError(t, err)
+				_, sigs, err := rpmutils.Verify(f, entities)
+				require.NoError(t, err)
+				require.Len(t, sigs, 1)
 
-			p, err := key.Keyring().VerifyPackageFile(t.Context(), out)
-			require.NoError(t, err)
-			require.True(t, p.Signed)
-			require.Equal(t, content(t, path), content(t, out))
-			fi, err := os.Stat(out)
-			require.NoError(t, err)
-			require.Equal(t, os.FileMode(0o644), fi.Mode())
+				p, err := key.Keyring().VerifyPackageFile(t.Context(), out)
+				require.NoError(t, err)
+				require.True(t, p.Signed)
+				require.Equal(t, []bool{name == "RSA", name == "EdDSA"}, []bool{p.SignatureHeader().Has(rpm.SigRSA), p.SignatureHeader().Has(rpm.SigDSA)})
+				require.Equal(t, content(t, path), content(t, out))
+				fi, err := os.Stat(out)
+				require.NoError(t, err)
+				require.Equal(t, os.FileMode(0o644), fi.Mode())
 
-			// The same again, and over itself, changes nothing.
-			first, err := os.ReadFile(out)
-			require.NoError(t, err)
-			require.NoError(t, key.SignPackageFile(t.Context(), out, out, signed))
-			second, err := os.ReadFile(out)
-			require.NoError(t, err)
-			require.True(t, bytes.Equal(first, second))
-		})
+				// The same again, and over itself, changes nothing.
+				first, err := os.ReadFile(out)
+				require.NoError(t, err)
+				require.NoError(t, key.SignPackageFile(t.Context(), out, out, signed))
+				second, err := os.ReadFile(out)
+				require.NoError(t, err)
+				require.True(t, bytes.Equal(first, second))
+			})
+		}
+	}
+}
+
+// forgeable is a package as rpm made them before 4.14: only an MD5 covers its payload.
+func forgeable(name string) rpmtest.Craft {
+	c := rpmtest.Simple(name, "1", "1", "noarch")
+	c.Format = 3
+	return c
+}
+
+// TestSignBoth signs header and payload where the header's signature does not
+// cover the payload.
+func TestSignBoth(t *testing.T) {
+	ours, _ := keys(t)
+	small, err := ed25519Key()
+	require.NoError(t, err)
+	for name, key := range map[string]*sign.Key{"RSA": ours, "EdDSA": small} {
+		path := filepath.Join(t.TempDir(), "both.rpm")
+		require.NoError(t, os.WriteFile(path, signBytes(t, key, forgeable("both").Bytes(), signed), 0o644))
+		said, err := rpmkeys(t, key)(path)
+		require.NoError(t, err, said)
+		require.Contains(t, said, "    Header V4 "+name+"/SHA256 Signature")
+		require.Contains(t, said, "    V4 "+name+"/SHA256 Signature")
+		p, err := key.Keyring().VerifyPackageFile(t.Context(), path)
+		require.NoError(t, err)
+		require.Len(t, p.Signatures(), 2)
+		require.Equal(t, name == "EdDSA", p.SignatureHeader().Has(rpm.SigGPG))
+		require.Equal(t, name == "RSA", p.SignatureHeader().Has(rpm.SigPGP))
 	}
 }
 
@@ -196,20 +234,29 @@ func TestWeak(t *testing.T) {
 		}
 		return nil
 	}
-	strong := signBytes(t, key, rpmtest.Simple("weak", "1", "1", "noarch").Bytes(), signed)
-	require.NoError(t, verify(only(strong, true)), "the header's digest covers the payload")
-	require.ErrorContains(t, verify(only(strong, false)), "its header alone is not signed")
+	require.NoError(t, verify(signBytes(t, key, rpmtest.Simple("weak", "1", "1", "noarch").Bytes(), signed)), "the header's digest covers the payload")
+	both := signBytes(t, key, forgeable("weak").Bytes(), signed)
+	require.NoError(t, verify(both))
+	require.ErrorContains(t, verify(only(both, false)), "its header alone is not signed")
+	require.ErrorContains(t, verify(only(both, true)), "nothing strong covers its payload")
 
 	sha1 := "0d2c5b9cf4bd4e8b0d0e5f3a9ad9c4bb6c04d5a6"
 	weak := rpmtest.Simple("weak", "1", "1", "noarch", rpmtest.Texts(5092, sha1), rpmtest.Int32s(5093, 2)).Bytes()
 	var out bytes.Buffer
 	require.ErrorContains(t, key.SignPackage(t.Context(), bytes.NewReader(weak), int64(len(weak)), &out, signed), "the payload digest (SHA-1) is")
-	require.Zero(t, out.Len(), "nothing is written of a package whose digests are wrong")
 }
 
 // TestRpmsign verifies what rpm's own tool signed with our key.
 func TestRpmsign(t *testing.T) {
-	key, _ := keys(t)
+	ours, _ := keys(t)
+	small, err := ed25519Key()
+	require.NoError(t, err)
+	for name, key := range map[string]*sign.Key{"RSA": ours, "Ed25519": small} {
+		t.Run(name, func(t *testing.T) { testRpmsign(t, key) })
+	}
+}
+
+func testRpmsign(t *testing.T, key *sign.Key) {
 	rpmtest.Tool(t, "rpmsign")
 	home := gpgHome(t)
 	secret := filepath.Join(home, "secret.asc")
@@ -221,7 +268,7 @@ func TestRpmsign(t *testing.T) {
 		"--define", "__gpg "+rpmtest.Tool(t, "gpg"), "--rpmv3", "--addsign", path)
 	p, err := key.Keyring().VerifyPackageFile(t.Context(), path)
 	require.NoError(t, err)
-	require.Len(t, p.Signatures(), 2)
+	require.Len(t, p.Signatures(), 2, "rpmsign was asked for both")
 	require.Equal(t, before, content(t, path))
 }
 
@@ -350,7 +397,7 @@ func TestSignRefuses(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, entries, 1, "a failed attempt leaves nothing")
 
-	b := rpmtest.Simple("changing", "1", "1", "noarch").Bytes()
+	b := forgeable("changing").Bytes()
 	p, err := rpm.Read(bytes.NewReader(b), int64(len(b)))
 	require.NoError(t, err)
 	err = key.SignPackage(t.Context(), &changing{b: b, payload: p.HeaderEnd}, int64(len(b)), io.Discard, signed)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
@@ -175,23 +176,68 @@ func (kr *Keyring) VerifyDetached(message, signature io.Reader) error {
 	return kr.check(message, b)
 }
 
+// strong are the digests that nobody can forge.
+var strong = []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512, crypto.SHA3_256, crypto.SHA3_512}
+
 // check verifies one signature packet over signed, which is read to its end
 // unless the packet itself is refused.
 func (kr *Keyring) check(signed io.Reader, sig []byte) error {
-	strong := []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512}
-	s, signer, err := openpgp.VerifyDetachedSignatureAndHash(kr.entities, signed, bytes.NewReader(sig), strong, nil)
-	switch {
-	case errors.Is(err, pgperrors.ErrUnknownIssuer):
-		return ErrUnknownKey
-	case err != nil:
+	made, err := onePacket(sig)
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrBadSignature, err)
-	case s.SigType != packet.SigTypeBinary:
+	}
+	if !slices.Contains(strong, made.Hash) {
+		return fmt.Errorf("%w: it is over a digest (%v) that can be forged", ErrBadSignature, made.Hash)
+	}
+	if made.SigType != packet.SigTypeBinary {
 		return fmt.Errorf("%w: it is not over a file's bytes", ErrBadSignature)
 	}
-	for _, k := range signer.Subkeys {
-		if s.CheckKeyIdOrFingerprint(k.PublicKey) {
-			return acceptable(k.PublicKey)
+	known := kr.entities.KeysById(*made.IssuerKeyId)
+	if len(known) == 0 {
+		return fmt.Errorf("%w (%016X)", ErrUnknownKey, *made.IssuerKeyId)
+	}
+	for _, k := range known {
+		if err := acceptable(k.PublicKey); err != nil {
+			return fmt.Errorf("%w: %w", ErrBadSignature, err)
 		}
 	}
-	return acceptable(signer.PrimaryKey)
+	s, signer, err := openpgp.VerifyDetachedSignatureAndHash(kr.entities, signed, bytes.NewReader(sig), strong, nil)
+	switch {
+	case errors.Is(err, pgperrors.ErrKeyRevoked):
+		return fmt.Errorf("%w: key %s was revoked", ErrKeyInvalid, fingerprint(known[0].Entity))
+	case errors.Is(err, pgperrors.ErrKeyExpired):
+		return fmt.Errorf("%w: key %s has expired", ErrKeyInvalid, fingerprint(known[0].Entity))
+	case errors.Is(err, pgperrors.ErrSignatureExpired):
+		return fmt.Errorf("%w: it has expired, or is dated %s, which is not yet", ErrBadSignature, made.CreationTime.UTC().Format(time.DateTime))
+	case errors.Is(err, pgperrors.ErrUnknownIssuer):
+		return fmt.Errorf("%w: key %s may not sign", ErrUnknownKey, fingerprint(known[0].Entity))
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrBadSignature, err)
+	case !s.CreationTime.Before(signer.PrimaryKey.CreationTime):
+		return nil
+	}
+	return fmt.Errorf("%w: it is older than its key", ErrBadSignature)
+}
+
+// onePacket reads a signature. There must be one packet: of several, rpm and
+// others would look at different ones.
+func onePacket(b []byte) (*packet.Signature, error) {
+	packets := packet.NewReader(bytes.NewReader(b))
+	p, err := packets.Next()
+	if err != nil {
+		return nil, fmt.Errorf("it is no OpenPGP packet: %w", err)
+	}
+	s, ok := p.(*packet.Signature)
+	switch {
+	case !ok:
+		return nil, errors.New("it is another OpenPGP packet than a signature")
+	case s.Version < 4:
+		return nil, fmt.Errorf("it is of version %d, which is out of use", s.Version)
+	case s.IssuerKeyId == nil:
+		return nil, errors.New("it does not tell its key")
+	}
+	if _, err := packets.Next(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something stands behind it")
+	}
+	return s, nil
 }

@@ -1,0 +1,176 @@
+package sign_test
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha1"
+	"encoding/binary"
+	"math/bits"
+	"testing"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ohpc-build/ohpc-build/repo/rpm"
+	"github.com/ohpc-build/ohpc-build/repo/rpm/rpmtest"
+	"github.com/ohpc-build/ohpc-build/repo/sign"
+)
+
+// enemy is a key that goes its own ways.
+type enemy struct {
+	*openpgp.Entity
+}
+
+func newEnemy(t *testing.T, bits int, at time.Time, lifetime time.Duration) enemy {
+	t.Helper()
+	raw, err := rsa.GenerateKey(rand.Reader, bits)
+	require.NoError(t, err)
+	primary := packet.NewRSAPrivateKey(at, raw)
+	e := &openpgp.Entity{PrimaryKey: &primary.PublicKey, PrivateKey: primary, Identities: map[string]*openpgp.Identity{}}
+	cfg := &packet.Config{Time: func() time.Time { return at }, KeyLifetimeSecs: uint32(lifetime.Seconds())}
+	require.NoError(t, e.AddUserId("Enemy", "", "enemy@example.org", cfg))
+	return enemy{e}
+}
+
+func (e enemy) public(t *testing.T) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := armor.Encode(&b, openpgp.PublicKeyType, nil)
+	require.NoError(t, err)
+	require.NoError(t, e.Serialize(w))
+	require.NoError(t, w.Close())
+	return b.Bytes()
+}
+
+// packet signs content.
+func (e enemy) packet(t *testing.T, content []byte, kind packet.SignatureType, at time.Time, lifetime uint32) []byte {
+	t.Helper()
+	s := &packet.Signature{
+		Version: 4, SigType: kind, PubKeyAlgo: e.PrimaryKey.PubKeyAlgo, Hash: crypto.SHA256, CreationTime: at,
+		IssuerKeyId: &e.PrimaryKey.KeyId, SigLifetimeSecs: &lifetime,
+	}
+	h := crypto.SHA256.New()
+	h.Write(content)
+	require.NoError(t, s.Sign(h, e.PrivateKey, &packet.Config{DefaultHash: crypto.SHA256}))
+	var b bytes.Buffer
+	require.NoError(t, s.Serialize(&b))
+	return b.Bytes()
+}
+
+// sha1Packet is a right signature over a SHA-1, which go-crypto does not make any more.
+func (e enemy) sha1Packet(t *testing.T, content []byte) []byte {
+	t.Helper()
+	hashed := []byte{4, 0, 1, 2, 0, 6, 5, 2}
+	hashed = binary.BigEndian.AppendUint32(hashed, uint32(signed.Unix()))
+	h := sha1.New()
+	h.Write(content)
+	h.Write(hashed)
+	h.Write([]byte{4, 0xff, 0, 0, 0, byte(len(hashed))})
+	digest := h.Sum(nil)
+	raw, err := e.PrivateKey.PrivateKey.(*rsa.PrivateKey).Sign(nil, digest, crypto.SHA1)
+	require.NoError(t, err)
+	raw = bytes.TrimLeft(raw, "\x00")
+	body := append(bytes.Clone(hashed), 0, 10, 9, 16)
+	body = binary.BigEndian.AppendUint64(body, e.PrimaryKey.KeyId)
+	body = append(body, digest[:2]...)
+	body = binary.BigEndian.AppendUint16(body, uint16(8*len(raw)-8+bits.Len8(raw[0])))
+	body = append(body, raw...)
+	return append(binary.BigEndian.AppendUint16([]byte{0x89}, uint16(len(body))), body...)
+}
+
+// TestEnemy refuses what is signed by a key that is trusted, and not well.
+func TestEnemy(t *testing.T) {
+	good := newEnemy(t, 2048, created, 0)
+	short := newEnemy(t, 1024, created, 0)
+	expired := newEnemy(t, 2048, created, 24*time.Hour)
+	revoked := newEnemy(t, 2048, created, 0)
+	require.NoError(t, revoked.RevokeKey(packet.KeyCompromised, "stolen", nil))
+	ours, stranger := keys(t)
+
+	craft := rpmtest.Simple("enemy", "1", "1", "noarch")
+	p, err := rpm.Read(bytes.NewReader(craft.Bytes()), int64(len(craft.Bytes())))
+	require.NoError(t, err)
+	var header bytes.Buffer
+	_, err = p.Header().WriteTo(&header)
+	require.NoError(t, err)
+	usual := func(e enemy) []byte {
+		return e.packet(t, header.Bytes(), packet.SigTypeBinary, signed, 0)
+	}
+	strangers := func() []byte {
+		b := signBytes(t, stranger, craft.Bytes(), signed)
+		p, err := rpm.Read(bytes.NewReader(b), int64(len(b)))
+		require.NoError(t, err)
+		return p.Signatures()[0].Packet
+	}()
+	tests := map[string]struct {
+		by      enemy
+		packets [][]byte // the first under RSA's tag, the second under that of others
+		want    error    // nil: accepted
+		says    string
+	}{
+		"good":              {good, [][]byte{usual(good)}, nil, ""},
+		"twice":             {good, [][]byte{usual(good), usual(good)}, nil, ""},
+		"1024 bits":         {short, [][]byte{usual(short)}, sign.ErrBadSignature, "has 1024 bits"},
+		"expired key":       {expired, [][]byte{usual(expired)}, sign.ErrKeyInvalid, "has expired"},
+		"revoked key":       {revoked, [][]byte{usual(revoked)}, sign.ErrKeyInvalid, "was revoked"},
+		"SHA-1":             {good, [][]byte{good.sha1Packet(t, header.Bytes())}, sign.ErrBadSignature, "SHA-1"},
+		"over text":         {good, [][]byte{good.packet(t, header.Bytes(), packet.SigTypeText, signed, 0)}, sign.ErrBadSignature, "not over a file's bytes"},
+		"expired signature": {good, [][]byte{good.packet(t, header.Bytes(), packet.SigTypeBinary, signed, 60)}, sign.ErrBadSignature, "has expired"},
+		"of the future":     {good, [][]byte{good.packet(t, header.Bytes(), packet.SigTypeBinary, time.Now().Add(24*time.Hour), 0)}, sign.ErrBadSignature, "not yet"},
+		"older than key":    {good, [][]byte{good.packet(t, header.Bytes(), packet.SigTypeBinary, created.Add(-time.Hour), 0)}, sign.ErrBadSignature, "older than its key"},
+		"of other content":  {good, [][]byte{good.packet(t, []byte("other"), packet.SigTypeBinary, signed, 0)}, sign.ErrBadSignature, ""},
+		"and a stranger's":  {good, [][]byte{usual(good), strangers}, sign.ErrUnknownKey, "(" + stranger.Fingerprint()[24:] + ")"},
+		"a stranger's":      {good, [][]byte{strangers}, sign.ErrUnknownKey, ""},
+		"and a wrong one":   {good, [][]byte{usual(good), []byte("stale")}, sign.ErrBadSignature, "no OpenPGP packet"},
+		"two in one":        {good, [][]byte{append(usual(good), strangers...)}, sign.ErrBadSignature, "something stands behind it"},
+		"and a rest":        {good, [][]byte{append(usual(good), "rest"...)}, sign.ErrBadSignature, "something stands behind it"},
+		"a key":             {good, [][]byte{packetsOf(t, good.public(t))}, sign.ErrBadSignature, "another OpenPGP packet"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			var all []rpm.Signature
+			for i, b := range tt.packets {
+				all = append(all, rpm.Signature{Tag: []rpm.Tag{rpm.SigRSA, rpm.SigDSA}[i], HeaderOnly: true, Packet: b})
+			}
+			b := append(p.WithSignatures(all...), craft.Bytes()[p.HeaderStart:]...)
+			kr, err := sign.ReadKeyring(bytes.NewReader(append(tt.by.public(t), ours.PublicKey()...)))
+			require.NoError(t, err)
+			_, err = kr.VerifyPackage(t.Context(), bytes.NewReader(b), int64(len(b)))
+			if tt.want == nil {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, tt.want)
+			require.ErrorContains(t, err, tt.says)
+			// Signed by us it is good, whoever signed it before.
+			again := signBytes(t, ours, b, signed)
+			require.Equal(t, signBytes(t, ours, craft.Bytes(), signed), again)
+		})
+	}
+}
+
+func packetsOf(t *testing.T, text []byte) []byte {
+	t.Helper()
+	block, err := armor.Decode(bytes.NewReader(text))
+	require.NoError(t, err)
+	var b bytes.Buffer
+	_, err = b.ReadFrom(block.Body)
+	require.NoError(t, err)
+	return b.Bytes()
+}
+
+// TestEnemyKeys refuses to sign with keys that clients would refuse.
+func TestEnemyKeys(t *testing.T) {
+	for says, e := range map[string]enemy{
+		"has 1024 bits":         newEnemy(t, 1024, created, 0),
+		"expired on 2024-03-02": newEnemy(t, 2048, created, 24*time.Hour),
+	} {
+		_, err := sign.NewKey(bytes.NewReader(e.public(t)), nil)
+		require.ErrorContains(t, err, says)
+	}
+}
