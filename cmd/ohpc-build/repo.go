@@ -18,7 +18,7 @@ func newRepo(f *flags) *cobra.Command {
 		Args:  subcommand,
 		RunE:  help,
 	}
-	cmd.AddCommand(newRepoVerify(f))
+	cmd.AddCommand(newRepoVerify(f), newRepoServe(f), newRepoDist(f))
 	return cmd
 }
 

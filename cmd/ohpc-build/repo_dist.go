@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ohpc-build/ohpc-build/repo/channel"
+	"github.com/ohpc-build/ohpc-build/repo/dist"
+	"github.com/ohpc-build/ohpc-build/repo/layout"
+	"github.com/ohpc-build/ohpc-build/repo/publish"
+	"github.com/ohpc-build/ohpc-build/repo/sign"
+)
+
+func newRepoDist(f *flags) *cobra.Command {
+	var from, to string
+	var sources bool
+	cmd := &cobra.Command{
+		Use:   "dist",
+		Short: "Make archives of what is published, for systems without a network",
+		Long: `dist makes a tar archive for each target and architecture of a channel: the
+packages, metadata of exactly these, the public keys, and make_repo.sh, which makes
+the unpacked folder known to dnf, yum or zypper. A detached signature lies beside
+each archive.`,
+		Example: `  ohpc-build repo dist
+  ohpc-build repo dist --channel staging --target EL_9 --arch aarch64 --sources --to /srv/dist`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := layout.ParseChannel(from)
+			if err != nil {
+				return usageError("--channel: %w", err)
+			}
+			_, key, err := f.existingKey()
+			if err != nil {
+				return err
+			}
+			tree, err := channel.Open(filepath.Join(f.out, "repos"), channel.Options{})
+			if err != nil {
+				return usageError("%w; ohpc-build matrix publishes there", err)
+			}
+			defer tree.Close()
+			if to == "" {
+				to = filepath.Join(f.out, "dist")
+			}
+			if err := os.MkdirAll(to, 0o755); err != nil {
+				return usageError("the folder for the archives: %w", err)
+			}
+			return f.dist(cmd, tree, c, key, to, sources)
+		},
+	}
+	cmd.Flags().StringVar(&from, "channel", string(layout.Release), "`channel` to take the packages from")
+	cmd.Flags().StringVar(&to, "to", "", "`folder` for the archives (default: dist in the output folder)")
+	cmd.Flags().BoolVar(&sources, "sources", false, "the source packages too")
+	return cmd
+}
+
+// dist makes the archives of a channel that the flags ask for.
+func (f *flags) dist(cmd *cobra.Command, tree *channel.Tree, c layout.Channel, key *sign.Key, to string, sources bool) error {
+	pointers, err := tree.Pointers()
+	if err != nil {
+		return err
+	}
+	made := 0
+	for _, p := range pointers {
+		if p.Channel != c || len(f.targets) > 0 && !slices.Contains(f.targets, p.Target) {
+			continue
+		}
+		snap, err := tree.Current(p)
+		if err != nil {
+			return err
+		}
+		if err := publish.Verify(cmd.Context(), snap.Dir, key.Keyring()); err != nil {
+			return err
+		}
+		for _, arch := range snap.Arches {
+			if len(f.architectures) > 0 && !slices.Contains(f.architectures, arch) {
+				continue
+			}
+			a := dist.Archive{Snapshot: snap.Dir, Release: p.Release, Target: p.Target, Arch: arch, Sources: sources, Signer: key}
+			path := filepath.Join(to, a.Name())
+			summary, err := writeArchive(cmd.Context(), a, key, path)
+			if err != nil {
+				return err
+			}
+			made++
+			if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, %s, from %s\n", path, plural(summary.Packages, "package"), size(summary.Bytes), snap.ID[:12]); err != nil {
+				return err
+			}
+		}
+	}
+	if made == 0 {
+		return usageError("the channel %s in %s has nothing of the targets and architectures that were asked for", c, filepath.Join(f.out, "repos"))
+	}
+	return nil
+}
+
+// writeArchive writes an archive and its signature, and gives them their names
+// when they are complete.
+func writeArchive(ctx context.Context, a dist.Archive, key *sign.Key, path string) (summary dist.Summary, err error) {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*.tar")
+	if err != nil {
+		return summary, err
+	}
+	defer os.Remove(tmp.Name()) // after the rename there is nothing to remove
+	defer tmp.Close()
+	if summary, err = a.Write(ctx, tmp); err != nil {
+		return summary, err
+	}
+	if _, err := tmp.Seek(0, 0); err != nil {
+		return summary, err
+	}
+	signature, err := os.CreateTemp(filepath.Dir(path), ".new-*.asc")
+	if err != nil {
+		return summary, err
+	}
+	defer os.Remove(signature.Name())
+	defer signature.Close()
+	if err := key.SignDetached(signature, tmp, summary.Time); err != nil {
+		return summary, err
+	}
+	for _, f := range []*os.File{tmp, signature} {
+		if err := f.Chmod(0o644); err != nil {
+			return summary, err
+		}
+		if err := f.Sync(); err != nil {
+			return summary, err
+		}
+	}
+	if err := os.Rename(signature.Name(), path+".asc"); err != nil {
+		return summary, err
+	}
+	return summary, os.Rename(tmp.Name(), path)
+}
