@@ -27,7 +27,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/recipes/source"
 	"github.com/ohpc-build/ohpc-build/repo/layout"
-	"github.com/ohpc-build/ohpc-build/repo/publish"
+	"github.com/ohpc-build/ohpc-build/repo/snapshot"
 	"github.com/ohpc-build/ohpc-build/repo/sign"
 )
 
@@ -92,7 +92,7 @@ type Matrix struct {
 	kept      *kept.Folder
 	jobs      *jobs.Set
 	signed    map[store.Digest]store.Digest // of packages, by their unsigned digest
-	snapshots map[string]publish.Snapshot   // by target
+	snapshots map[string]snapshot.Snapshot   // by target
 
 	report *report.Run
 }
@@ -144,7 +144,7 @@ func New(opt Options) (*Matrix, error) {
 		opt:       opt,
 		cells:     cells,
 		signed:    map[store.Digest]store.Digest{},
-		snapshots: map[string]publish.Snapshot{},
+		snapshots: map[string]snapshot.Snapshot{},
 		report:    &report.Run{Program: opt.Program, Release: opt.Catalog.Release, Recipes: opt.Recipes, Started: time.Now().UTC()},
 	}, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/repo/publish"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
+	"github.com/ohpc-build/ohpc-build/repo/snapshot"
 )
 
 // reposRoot is the folder that is served.
@@ -162,7 +163,7 @@ const publishWait = time.Minute
 // refuseRemoval keeps a run of some recipes or architectures from publishing a
 // repository that lacks what the published one has: its users would lose packages
 // by a rebuild of others.
-func refuseRemoval(current, next publish.Snapshot) error {
+func refuseRemoval(current, next snapshot.Snapshot) error {
 	before, err := packageNames(current.Dir)
 	if err != nil {
 		return err

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ohpc-build/ohpc-build/repo/publish"
+	"github.com/ohpc-build/ohpc-build/repo/verify"
 	"github.com/ohpc-build/ohpc-build/repo/sign"
 )
 
@@ -45,7 +45,7 @@ func newRepoVerify(f *flags) *cobra.Command {
 			if err != nil {
 				return usageError("the repository: %w", err)
 			}
-			if err := publish.Verify(cmd.Context(), dir, trusted); err != nil {
+			if err := verify.Repository(cmd.Context(), dir, trusted); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: everything is as it was signed\n", args[0])

@@ -12,7 +12,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/repo/channel"
 	"github.com/ohpc-build/ohpc-build/repo/dist"
 	"github.com/ohpc-build/ohpc-build/repo/layout"
-	"github.com/ohpc-build/ohpc-build/repo/publish"
+	"github.com/ohpc-build/ohpc-build/repo/verify"
 	"github.com/ohpc-build/ohpc-build/repo/sign"
 )
 
@@ -73,7 +73,7 @@ func (f *flags) dist(cmd *cobra.Command, tree *channel.Tree, c layout.Channel, k
 		if err != nil {
 			return err
 		}
-		if err := publish.Verify(cmd.Context(), snap.Dir, key.Keyring()); err != nil {
+		if err := verify.Repository(cmd.Context(), snap.Dir, key.Keyring()); err != nil {
 			return err
 		}
 		for _, arch := range snap.Arches {

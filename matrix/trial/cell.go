@@ -11,7 +11,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/builder/buildroot"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/recipes"
-	"github.com/ohpc-build/ohpc-build/repo/publish"
+	"github.com/ohpc-build/ohpc-build/repo/snapshot"
 )
 
 // Cell is what is tried, and in what.
@@ -21,7 +21,7 @@ type Cell struct {
 	Required     []string // names of checks: closure, install-<package manager>, test
 	Manager      string   // the package manager that installs for tests
 
-	Snapshot  publish.Snapshot
+	Snapshot  snapshot.Snapshot
 	PublicKey []byte // armored
 
 	Meta     []string // meta-packages, which must bring everything along

@@ -14,7 +14,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
-	"github.com/ohpc-build/ohpc-build/repo/publish"
+	"github.com/ohpc-build/ohpc-build/repo/snapshot"
 )
 
 // recorder notes commands and fails those that hold a word.
@@ -53,7 +53,7 @@ func cell() *Cell {
 	return &Cell{
 		Target: "Debian_12", Arch: "x86_64", Image: buildroot.Image{Digest: "sha256:1", Layers: []string{"/image"}},
 		Required: []string{"install-dnf", "install-zypper", "test"}, Manager: "dnf",
-		Snapshot: publish.Snapshot{ID: "one", Dir: "/snapshot", Release: "3"}, PublicKey: []byte("key"),
+		Snapshot: snapshot.Snapshot{ID: "one", Dir: "/snapshot", Release: "3"}, PublicKey: []byte("key"),
 		Meta: []string{"ohpc-base"}, Packages: []string{"ohpc-base", "hwloc-ohpc"},
 		Tests: []Test{{Subject: "hwloc lstopo.sh", Script: "lstopo.sh", Files: []File{{"lstopo.sh", []byte("true"), "sha256:2"}}, Packages: []string{"hwloc-ohpc"}, Limit: time.Minute}},
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/repo/lock"
-	"github.com/ohpc-build/ohpc-build/repo/publish"
+	"github.com/ohpc-build/ohpc-build/repo/snapshot"
 )
 
 // Move lets a channel point to another snapshot.
@@ -50,7 +50,7 @@ func (t *Tree) Move(ctx context.Context, moves ...Move) error {
 
 // lock keeps others from changing the tree, after completing what they began.
 func (t *Tree) lock(ctx context.Context) (*lock.Lock, error) {
-	l, err := publish.Lock(ctx, t.dir, t.opt.Wait)
+	l, err := lock.Tree(ctx, t.dir, t.opt.Wait)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (t *Tree) prepare(moves []Move) (files []replacement, err error) {
 			err = errors.Join(err, t.abandon(files))
 		}
 	}()
-	type kind func(Move, publish.Snapshot) error
+	type kind func(Move, snapshot.Snapshot) error
 	put := func(name string, b []byte) error {
 		r := t.replacement(name)
 		files = append(files, r)
@@ -144,14 +144,14 @@ func (t *Tree) prepare(moves []Move) (files []replacement, err error) {
 		return t.write(r.tmp, b)
 	}
 	for _, k := range []kind{
-		func(m Move, s publish.Snapshot) error {
+		func(m Move, s snapshot.Snapshot) error {
 			base, err := layout.ParseURL(s.URL)
 			if err != nil {
 				return err
 			}
 			return put(m.Pointer.Mirrorlist(), layout.MirrorlistFile(base, s.Target, s.ID))
 		},
-		func(m Move, s publish.Snapshot) error {
+		func(m Move, s snapshot.Snapshot) error {
 			r := t.replacement(m.Pointer.Link())
 			if fi, err := t.root.Lstat(r.name); err == nil && fi.Mode()&fs.ModeSymlink == 0 {
 				return fmt.Errorf("%s is not ours to replace: it is no symbolic link; move it away first", filepath.Join(t.dir, r.name))
@@ -162,7 +162,7 @@ func (t *Tree) prepare(moves []Move) (files []replacement, err error) {
 			}
 			return t.root.Symlink(linkTo(m.Pointer, s.ID), r.tmp)
 		},
-		func(m Move, s publish.Snapshot) error {
+		func(m Move, s snapshot.Snapshot) error {
 			base, err := layout.ParseURL(s.URL)
 			if err != nil {
 				return err
@@ -173,7 +173,7 @@ func (t *Tree) prepare(moves []Move) (files []replacement, err error) {
 			}
 			return put(m.Pointer.RepoFile(), b)
 		},
-		func(m Move, s publish.Snapshot) error {
+		func(m Move, s snapshot.Snapshot) error {
 			entries, err := t.History(m.Pointer)
 			if err != nil {
 				return err
@@ -190,7 +190,7 @@ func (t *Tree) prepare(moves []Move) (files []replacement, err error) {
 		},
 	} {
 		for _, m := range moves {
-			s, err := publish.Open(t.dir, m.Pointer.Target, m.To)
+			s, err := snapshot.Open(t.dir, m.Pointer.Target, m.To)
 			if err == nil && s.Release != m.Pointer.Release {
 				err = fmt.Errorf("snapshot %s is of release %s", s.ID, s.Release)
 			}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/repo/layout"
-	"github.com/ohpc-build/ohpc-build/repo/publish"
+	"github.com/ohpc-build/ohpc-build/repo/snapshot"
 )
 
 // Tree is a folder of snapshots and the channels that point to them. No symbolic
@@ -51,12 +51,12 @@ func (t *Tree) Close() error { return t.root.Close() }
 
 // Current is the snapshot that a channel's clients see. The error is
 // fs.ErrNotExist when nothing was published there.
-func (t *Tree) Current(p layout.Pointer) (publish.Snapshot, error) {
+func (t *Tree) Current(p layout.Pointer) (snapshot.Snapshot, error) {
 	id, err := t.currentID(p)
 	if err != nil {
-		return publish.Snapshot{}, fmt.Errorf("looking up what is published in %s: %w", p, err)
+		return snapshot.Snapshot{}, fmt.Errorf("looking up what is published in %s: %w", p, err)
 	}
-	return publish.Open(t.dir, p.Target, id)
+	return snapshot.Open(t.dir, p.Target, id)
 }
 
 func (t *Tree) currentID(p layout.Pointer) (string, error) {

@@ -10,8 +10,10 @@ import (
 
 	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/repo/publish"
+	"github.com/ohpc-build/ohpc-build/repo/publish/publishtest"
 	"github.com/ohpc-build/ohpc-build/repo/rpm/rpmtest"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
+	"github.com/ohpc-build/ohpc-build/repo/snapshot"
 )
 
 const installable = `
@@ -66,7 +68,7 @@ var clients = []client{
 	},
 }
 
-func (c client) root(t testing.TB, snap publish.Snapshot) string {
+func (c client) root(t testing.TB, snap snapshot.Snapshot) string {
 	t.Helper()
 	rpmtest.Tool(t, c.name)
 	root := t.TempDir()
@@ -83,7 +85,7 @@ func (c client) root(t testing.TB, snap publish.Snapshot) string {
 // TestClients lets dnf and zypper install from a published repository with all
 // checks on, and sees them refuse it after a byte was changed.
 func TestClients(t *testing.T) {
-	f := setUp(t)
+	f := publishtest.SetUp(t)
 	const (
 		file      = "noarch/client-test-1.0~rc1-1.noarch.rpm"
 		installed = "usr/share/client-test/installed"
@@ -97,16 +99,16 @@ func TestClients(t *testing.T) {
 			unsigned = b
 		}
 		var out bytes.Buffer
-		require.NoError(t, f.spec.Key.SignPackage(t.Context(), bytes.NewReader(b), int64(len(b)), &out, created))
-		packages = append(packages, f.raw(out.Bytes(), path))
+		require.NoError(t, f.Spec.Key.SignPackage(t.Context(), bytes.NewReader(b), int64(len(b)), &out, publishtest.Created))
+		packages = append(packages, f.Raw(out.Bytes(), path))
 	}
-	publishOne := func(t *testing.T) publish.Snapshot {
+	publishOne := func(t *testing.T) snapshot.Snapshot {
 		g := *f
 		g.TB = t
-		g.spec.Root = filepath.Join(t.TempDir(), "repos")
-		g.spec.BaseURL = "file://" + g.spec.Root
-		snap := g.mustMake(packages...)
-		require.NoError(t, g.publish(snap))
+		g.Spec.Root = filepath.Join(t.TempDir(), "repos")
+		g.Spec.BaseURL = "file://" + g.Spec.Root
+		snap := g.MustMake(packages...)
+		require.NoError(t, g.Publish(snap))
 		return snap
 	}
 	for _, c := range clients {
@@ -122,21 +124,21 @@ func TestClients(t *testing.T) {
 		})
 		for _, test := range []struct {
 			name     string
-			damage   func(testing.TB, publish.Snapshot)
+			damage   func(testing.TB, snapshot.Snapshot)
 			metadata bool // refused when it is refreshed, not only when it is installed from
 			reason   map[string]string
 		}{
 			{
-				"repomd.xml", func(t testing.TB, s publish.Snapshot) { flip(t, filepath.Join(s.Dir, rpmmd.RepomdFile)) }, true,
+				"repomd.xml", func(t testing.TB, s snapshot.Snapshot) { publishtest.Flip(t, filepath.Join(s.Dir, rpmmd.RepomdFile)) }, true,
 				map[string]string{"dnf": "repomd.xml GPG signature verification error", "zypper": "Signature verification failed for file 'repomd.xml'"},
 			},
 			{
-				"package", func(t testing.TB, s publish.Snapshot) { flip(t, filepath.Join(s.Dir, file)) }, false,
+				"package", func(t testing.TB, s snapshot.Snapshot) { publishtest.Flip(t, filepath.Join(s.Dir, file)) }, false,
 				map[string]string{"dnf": "checksum doesn't match", "zypper": "verification failed"},
 			},
-			{"unsigned package", func(t testing.TB, s publish.Snapshot) {
-				replace(t, filepath.Join(s.Dir, file), unsigned)
-				rewrite(t, f, s.Dir, func(*rpmmd.Entry) {})
+			{"unsigned package", func(t testing.TB, s snapshot.Snapshot) {
+				publishtest.Replace(t, filepath.Join(s.Dir, file), unsigned)
+				publishtest.Rewrite(t, f, s.Dir, func(*rpmmd.Entry) {})
 			}, false, map[string]string{"dnf": "is not signed", "zypper": "is not signed"}},
 		} {
 			t.Run(c.name+" refuses "+test.name, func(t *testing.T) {

@@ -3,8 +3,6 @@ package publish
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,53 +13,55 @@ import (
 
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/repo/layout"
+	"github.com/ohpc-build/ohpc-build/repo/lock"
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
+	"github.com/ohpc-build/ohpc-build/repo/snapshot"
 )
 
 // Make makes the snapshot of these packages, or finds it made. Nothing refers
 // to it until it is published. Packages are hard links into the store, copies
 // where the store is on another file system.
-func Make(ctx context.Context, st *store.Store, spec Spec, packages []Package) (Snapshot, error) {
+func Make(ctx context.Context, st *store.Store, spec Spec, packages []Package) (snapshot.Snapshot, error) {
 	snap, err := spec.make(ctx, st, packages)
 	if err != nil {
-		return Snapshot{}, fmt.Errorf("making a snapshot of %s %s: %w", spec.Target, spec.Release, err)
+		return snapshot.Snapshot{}, fmt.Errorf("making a snapshot of %s %s: %w", spec.Target, spec.Release, err)
 	}
 	return snap, nil
 }
 
-func (s Spec) make(ctx context.Context, st *store.Store, packages []Package) (Snapshot, error) {
+func (s Spec) make(ctx context.Context, st *store.Store, packages []Package) (snapshot.Snapshot, error) {
 	if err := s.check(); err != nil {
-		return Snapshot{}, err
+		return snapshot.Snapshot{}, err
 	}
 	root, err := filepath.Abs(s.Root)
 	if err != nil {
-		return Snapshot{}, err
+		return snapshot.Snapshot{}, err
 	}
 	items, err := s.collect(ctx, st, packages)
 	if err != nil {
-		return Snapshot{}, err
+		return snapshot.Snapshot{}, err
 	}
 	clientFile, err := s.ClientFile("")
 	if err != nil {
-		return Snapshot{}, err
+		return snapshot.Snapshot{}, err
 	}
 	at := s.time(items)
-	about, id, err := s.manifest(items, clientFile, at).encode()
+	about, id, err := s.manifest(items, clientFile, at).Encode()
 	if err != nil {
-		return Snapshot{}, err
+		return snapshot.Snapshot{}, err
 	}
 	if snap, err := s.adopt(ctx, root, id); !errors.Is(err, fs.ErrNotExist) {
 		return snap, err
 	}
-	tmp, err := newScratch(ctx, root, filepath.Join(root, filepath.FromSlash(layout.SnapshotDir(s.Target, ""))))
+	tmp, err := lock.NewScratch(ctx, root, filepath.Join(root, filepath.FromSlash(layout.SnapshotDir(s.Target, ""))))
 	if err != nil {
-		return Snapshot{}, err
+		return snapshot.Snapshot{}, err
 	}
-	snap, err := s.write(ctx, st, tmp.dir, root, id, at, items, map[string][]byte{
-		ManifestFile: about, layout.RepoFileName: clientFile, layout.KeyFile(s.Release): s.Key.PublicKey(),
+	snap, err := s.write(ctx, st, tmp.Dir, root, id, at, items, map[string][]byte{
+		snapshot.ManifestFile: about, layout.RepoFileName: clientFile, layout.KeyFile(s.Release): s.Key.PublicKey(),
 	})
-	return snap, errors.Join(err, tmp.discard())
+	return snap, errors.Join(err, tmp.Discard())
 }
 
 // time is that of the metadata.
@@ -78,26 +78,26 @@ func (s Spec) time(items []item) time.Time {
 	return at
 }
 
-func (s Spec) manifest(items []item, clientFile []byte, at time.Time) manifest {
-	h := sha256.New()
+func (s Spec) manifest(items []item, clientFile []byte, at time.Time) snapshot.Manifest {
+	var contents snapshot.Contents
 	for _, it := range items {
-		fmt.Fprintf(h, "%q %s\n", it.place, it.Digest)
+		contents.Add(it.place, it.Digest.Hex())
 	}
-	return manifest{
-		Version: manifestVersion, Release: s.Release, Target: s.Target, Architectures: s.Arches, URL: s.BaseURL,
-		Compression: string(s.Compression), Time: at.Unix(), Key: digest(s.Key.PublicKey()), ClientFile: digest(clientFile),
-		Packages: len(items), Contents: hex.EncodeToString(h.Sum(nil)),
+	return snapshot.Manifest{
+		Version: snapshot.ManifestVersion, Release: s.Release, Target: s.Target, Architectures: s.Arches, URL: s.BaseURL,
+		Compression: string(s.Compression), Time: at.Unix(), Key: snapshot.Digest(s.Key.PublicKey()), ClientFile: snapshot.Digest(clientFile),
+		Packages: contents.Packages(), Contents: contents.Digest(),
 	}
 }
 
 // adopt takes a snapshot that was made before. Its folder's time says that it is
 // wanted, so that it is not removed before it can be published.
-func (s Spec) adopt(ctx context.Context, root, id string) (snap Snapshot, err error) {
+func (s Spec) adopt(ctx context.Context, root, id string) (snap snapshot.Snapshot, err error) {
 	if _, err := os.Lstat(filepath.Join(root, filepath.FromSlash(layout.SnapshotDir(s.Target, id)))); err != nil {
-		return Snapshot{}, err
+		return snapshot.Snapshot{}, err
 	}
-	err = sharing(ctx, root, func() error {
-		if snap, err = Open(root, s.Target, id); err != nil {
+	err = lock.Sharing(ctx, root, func() error {
+		if snap, err = snapshot.Open(root, s.Target, id); err != nil {
 			return err
 		}
 		now := time.Now()
@@ -108,21 +108,21 @@ func (s Spec) adopt(ctx context.Context, root, id string) (snap Snapshot, err er
 }
 
 // write makes the snapshot in a folder of its own and gives it its name.
-func (s Spec) write(ctx context.Context, st *store.Store, tmp, root, id string, at time.Time, items []item, files map[string][]byte) (Snapshot, error) {
+func (s Spec) write(ctx context.Context, st *store.Store, tmp, root, id string, at time.Time, items []item, files map[string][]byte) (snapshot.Snapshot, error) {
 	if err := s.fill(ctx, st, tmp, items, files, at); err != nil {
-		return Snapshot{}, err
+		return snapshot.Snapshot{}, err
 	}
 	dir := filepath.Join(root, filepath.FromSlash(layout.SnapshotDir(s.Target, id)))
 	switch err := os.Rename(tmp, dir); {
 	case errors.Is(err, syscall.ENOTEMPTY), errors.Is(err, fs.ErrExist):
 		return s.adopt(ctx, root, id) // another process made it meanwhile
 	case err != nil:
-		return Snapshot{}, err
+		return snapshot.Snapshot{}, err
 	}
 	if err := syncDir(filepath.Dir(dir)); err != nil {
-		return Snapshot{}, err
+		return snapshot.Snapshot{}, err
 	}
-	return Open(root, s.Target, id)
+	return snapshot.Open(root, s.Target, id)
 }
 
 // fill makes a whole snapshot in dir, durable but for dir's own name.

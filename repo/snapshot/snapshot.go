@@ -1,13 +1,9 @@
-package publish
+package snapshot
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -29,40 +25,6 @@ type Snapshot struct {
 	URL      string // where clients find Root
 	Packages int
 	Existed  bool // nothing had to be written
-}
-
-// ManifestFile says of a snapshot what its packages do not.
-const ManifestFile = "snapshot.json"
-
-// manifest determines all of a snapshot's bytes; its digest is the snapshot's
-// name, so that a snapshot cannot be taken for another one.
-type manifest struct {
-	Version       int      `json:"version"` // changes whenever the same packages give another snapshot
-	Release       string   `json:"release"`
-	Target        string   `json:"target"`
-	Architectures []string `json:"architectures"`
-	URL           string   `json:"url"`
-	Compression   string   `json:"compression"`
-	Time          int64    `json:"time"`       // seconds since 1970
-	Key           string   `json:"key"`        // SHA-256 of the public key file
-	ClientFile    string   `json:"clientFile"` // SHA-256 of the .repo file
-	Packages      int      `json:"packages"`
-	Contents      string   `json:"contents"` // SHA-256 over the packages' places and digests
-}
-
-const manifestVersion = 2
-
-func (m manifest) encode() (b []byte, id string, err error) {
-	if b, err = json.MarshalIndent(m, "", "  "); err != nil {
-		return nil, "", err
-	}
-	b = append(b, '\n')
-	return b, digest(b)[:32], nil
-}
-
-func digest(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
 }
 
 // Open finds a snapshot in the tree at root. It reads the manifest only; whether
@@ -93,20 +55,12 @@ func open(root, target, id string) (Snapshot, error) {
 		return Snapshot{}, err
 	}
 	defer f.Close()
-	const limit = 64 << 10
-	b, err := io.ReadAll(io.LimitReader(f, limit))
+	m, err := readManifest(f, id)
 	if err != nil {
 		return Snapshot{}, err
 	}
-	if digest(b)[:32] != id {
-		return Snapshot{}, fmt.Errorf("%s is not the one that was written: its digest is not the snapshot's name", ManifestFile)
-	}
-	var m manifest
-	if err := json.Unmarshal(b, &m); err != nil {
-		return Snapshot{}, fmt.Errorf("%s: %w", ManifestFile, err)
-	}
-	if m.Version != manifestVersion || m.Target != target {
-		return Snapshot{}, fmt.Errorf("%s is version %d and of target %q", ManifestFile, m.Version, m.Target)
+	if m.Target != target {
+		return Snapshot{}, fmt.Errorf("%s says that it is of target %q", ManifestFile, m.Target)
 	}
 	return Snapshot{
 		ID: id, Dir: filepath.Join(root, filepath.FromSlash(layout.SnapshotDir(target, id))), Root: root,

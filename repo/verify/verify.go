@@ -1,4 +1,4 @@
-package publish
+package verify
 
 import (
 	"bytes"
@@ -19,18 +19,19 @@ import (
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
 	"github.com/ohpc-build/ohpc-build/repo/sign"
+	"github.com/ohpc-build/ohpc-build/repo/snapshot"
 )
 
-// maxProblems is how many findings Verify reports before it stops looking.
+// maxProblems is how many findings Repository reports before it stops looking.
 const maxProblems = 20
 
-// Verify reads everything of a snapshot again: the signature of repomd.xml, the
+// Repository reads everything of a snapshot again: the signature of repomd.xml, the
 // public keys beside it, the data files' sizes and digests, each package's
 // digest, signatures and place in the metadata, and that nothing else is there.
 // The error joins all that is wrong, each naming its file. Only the .repo file
 // says nothing of itself and is not verified.
-func Verify(ctx context.Context, dir string, trusted *sign.Keyring) error {
-	v := &verifier{ctx: ctx, dir: dir, trusted: trusted, expected: map[string]bool{layout.RepoFileName: true, ManifestFile: true}, ids: map[string]bool{}}
+func Repository(ctx context.Context, dir string, trusted *sign.Keyring) error {
+	v := &verifier{ctx: ctx, dir: dir, trusted: trusted, expected: map[string]bool{layout.RepoFileName: true, snapshot.ManifestFile: true}, ids: map[string]bool{}}
 	md, err := v.repomd()
 	if err != nil {
 		return fmt.Errorf("verifying %s: %w", dir, err) // nothing below it can be believed

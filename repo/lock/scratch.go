@@ -1,0 +1,137 @@
+package lock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/ohpc-build/ohpc-build/repo/layout"
+)
+
+// Scratch is a folder in which a snapshot is being made. As long as its writer
+// lives, a lock beside it says so.
+type Scratch struct {
+	Dir  string
+	lock *Lock
+}
+
+const (
+	scratchPrefix = ".new-"
+	lockSuffix    = ".lock"
+
+	// lockWait is how long a snapshot waits for publishers and sweeps, which hold
+	// the tree's lock for moments.
+	lockWait = time.Minute
+)
+
+// Tree makes sure that nothing is published in the tree at root or removed from it
+// while it is held. The error is a *HeldError when others hold it for longer
+// than wait.
+func Tree(ctx context.Context, root string, wait time.Duration) (*Lock, error) {
+	path, err := treeFile(root)
+	if err != nil {
+		return nil, err
+	}
+	return Exclusive(ctx, path, wait)
+}
+
+func treeFile(root string) (string, error) {
+	path := filepath.Join(root, filepath.FromSlash(layout.LockFile))
+	return path, os.MkdirAll(filepath.Dir(path), 0o755)
+}
+
+// Sharing calls fn while nothing is removed from the tree.
+func Sharing(ctx context.Context, root string, fn func() error) error {
+	path, err := treeFile(root)
+	if err != nil {
+		return err
+	}
+	l, err := Shared(ctx, path, lockWait)
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(), l.Release())
+}
+
+// NewScratch makes a scratch folder in parent, a folder of the tree at root.
+func NewScratch(ctx context.Context, root, parent string) (*Scratch, error) {
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return nil, err
+	}
+	var s Scratch
+	err := Sharing(ctx, root, func() (err error) { // a sweep does not see it without its lock
+		if s.Dir, err = os.MkdirTemp(parent, scratchPrefix); err != nil {
+			return err
+		}
+		s.lock, err = Exclusive(ctx, s.Dir+lockSuffix, 0)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &s, os.Chmod(s.Dir, 0o755)
+}
+
+// Discard removes what is left of it.
+func (s *Scratch) Discard() error {
+	return errors.Join(os.RemoveAll(s.Dir), os.Remove(s.Dir+lockSuffix), s.lock.Release())
+}
+
+// Sweep removes from a folder what writers left behind there that did not end
+// well, and returns its names. Those that are still at work are left alone. The
+// caller holds the tree's lock.
+func Sweep(ctx context.Context, parent string, dryRun bool) ([]string, error) {
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		return nil, err
+	}
+	var swept []string
+	for _, e := range entries {
+		name := strings.TrimSuffix(e.Name(), lockSuffix)
+		if !strings.HasPrefix(name, scratchPrefix) || e.Name() != name && isDir(filepath.Join(parent, name)) {
+			continue // with its folder
+		}
+		done, err := sweep(ctx, filepath.Join(parent, name), dryRun)
+		if err != nil {
+			return swept, fmt.Errorf("removing what an interrupted run left: %w", err)
+		}
+		if done {
+			swept = append(swept, name)
+		}
+	}
+	return swept, nil
+}
+
+func isDir(path string) bool {
+	fi, err := os.Lstat(path)
+	return err == nil && fi.IsDir()
+}
+
+func sweep(ctx context.Context, dir string, dryRun bool) (bool, error) {
+	if _, err := os.Lstat(dir + lockSuffix); !errors.Is(err, fs.ErrNotExist) {
+		l, err := Exclusive(ctx, dir+lockSuffix, 0)
+		var held *HeldError
+		if errors.As(err, &held) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		defer l.Release() //nolint:errcheck // the file is about to be gone
+	}
+	if dryRun {
+		return true, nil
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return false, err
+	}
+	if err := os.Remove(dir + lockSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	return true, nil
+}
