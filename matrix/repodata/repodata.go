@@ -1,6 +1,7 @@
 package repodata
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ type Repository struct {
 	name   string // as its user wrote it, without a password
 	source source
 	md     *rpmmd.Repomd
+	repomd []byte // repomd.xml as it was read
 }
 
 // source opens the files of a repository.
@@ -72,7 +74,10 @@ func Open(ctx context.Context, location string) (*Repository, error) {
 		return nil, err
 	}
 	defer file.Close()
-	if r.md, err = rpmmd.ParseRepomd(file); err != nil {
+	var raw bytes.Buffer
+	r.md, err = rpmmd.ParseRepomd(io.TeeReader(file, &raw))
+	r.repomd = raw.Bytes()
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.source.describe(rpmmd.RepomdFile), err)
 	}
 	return r, nil

@@ -23,8 +23,12 @@ const (
 	// downloadTimeout how long it may take for all of it.
 	answerTimeout   = 30 * time.Second
 	downloadTimeout = 15 * time.Minute
+	idleTimeout     = 5 * time.Second // until a connection is closed that may be used again
 	maxRedirects    = 10
 )
+
+// errAbsent is a server's word that there is no such file.
+var errAbsent = errors.New("the server says")
 
 func newWeb(base *url.URL) *web {
 	transport := &http.Transport{
@@ -33,7 +37,7 @@ func newWeb(base *url.URL) *web {
 		TLSHandshakeTimeout:   answerTimeout,
 		ResponseHeaderTimeout: answerTimeout,
 		DisableCompression:    true, // data files are what their digests say
-		DisableKeepAlives:     true, // three files, seconds apart
+		IdleConnTimeout:       idleTimeout,
 	}
 	return &web{base: base, client: &http.Client{Transport: transport, Timeout: downloadTimeout, CheckRedirect: redirect}}
 }
@@ -73,6 +77,9 @@ func (w *web) open(ctx context.Context, path string) (io.ReadCloser, error) {
 			hint = "; name the folder that holds " + rpmmd.Dir
 		default:
 			hint = "; if it was published anew a moment ago, try again"
+		}
+		if resp.StatusCode == http.StatusNotFound {
+			return nil, fmt.Errorf("downloading %s: %w %q%s", w.describe(path), errAbsent, resp.Status, hint)
 		}
 		return nil, fmt.Errorf("downloading %s: the server says %q%s", w.describe(path), resp.Status, hint)
 	}

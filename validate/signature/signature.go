@@ -155,7 +155,7 @@ func (repo Repository) metadata(ctx context.Context, v Verifier, c validate.Cont
 		r.add(name, Own, err.Error())
 	}
 	var out output
-	const messageAt, signatureAt = "/srv/repomd.xml", "/srv/repomd.xml.asc"
+	const messageAt, signatureAt = "/srv/repomd.xml", "/srv/signature.asc"
 	err = c.Run(ctx, validate.Command{
 		Args: []string{"/bin/sh", "-c", verifyMetadata, "verify", keyAt, messageAt, signatureAt}, Env: []string{"LC_ALL=C"},
 		Mounts:  []validate.Mount{{Source: repo.Key, Destination: keyAt}, {Source: repo.Repomd, Destination: messageAt}, {Source: repo.Signature, Destination: signatureAt}},

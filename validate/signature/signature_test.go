@@ -204,8 +204,8 @@ func TestOtherVersions(t *testing.T) {
 		"/srv/signed/a.rpm:\n    Header V4 RSA/SHA256 Signature, key ID 0123: OK\n    Payload SHA256 digest: BAD (Expected 1 != 2)\n":   "Payload SHA256 digest: BAD (Expected 1 != 2)",
 		"/srv/signed/a.rpm:\n    Header SHA256 digest: OK\n":                                                                            "it is not signed",
 		"": "rpmkeys says nothing of it",
-		"error: /srv/signed/a.rpm: not an rpm package\n/srv/signed/b.rpm:\n    Header V4 Signature: OK\n": "rpmkeys says nothing of it",
-		"/srv/signed/a.rpm:\nerror: /srv/signed/a.rpm: Package header is not signed\n":                    "it is not signed",
+		"error: not an rpm package\n/srv/signed/b.rpm:\n    Header V4 Signature: OK\n": "rpmkeys says nothing of it",
+		"/srv/signed/a.rpm:\nerror: /srv/signed/a.rpm: Package header is not signed\n": "error: /srv/signed/a.rpm: Package header is not signed",
 	} {
 		require.Equal(t, want, parse(text, []string{"a.rpm"})["a.rpm"].problem(), text)
 	}
