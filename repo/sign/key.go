@@ -351,6 +351,19 @@ func fingerprint(e *openpgp.Entity) string {
 	return strings.ToUpper(hex.EncodeToString(e.PrimaryKey.Fingerprint))
 }
 
+// SigningFingerprint names what signs: the key itself or a subkey.
+func (k *Key) SigningFingerprint() string {
+	return strings.ToUpper(hex.EncodeToString(k.public.Fingerprint))
+}
+
+// Algorithm is the kind of what signs.
+func (k *Key) Algorithm() Algorithm {
+	if k.public.PubKeyAlgo == packet.PubKeyAlgoEdDSA {
+		return Ed25519
+	}
+	return RSA
+}
+
 // UserID is whom the key says it belongs to.
 func (k *Key) UserID() string { return describe(k.entity).UserID }
 

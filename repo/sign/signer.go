@@ -14,8 +14,8 @@ import (
 )
 
 // Signer holds a private key somewhere and signs SHA-256 digests with it. The
-// answer is an RSA signature by PKCS #1 v1.5, as long as the modulus, or the 64
-// bytes of an Ed25519 signature whose message is the digest. It is called by
+// answer is an RSA signature by PKCS #1 v1.5, a number with its most significant
+// byte first, or the 64 bytes of an Ed25519 signature whose message is the digest. It is called by
 // several goroutines at once.
 type Signer interface {
 	Sign(ctx context.Context, digest []byte) ([]byte, error)
@@ -80,6 +80,8 @@ func (f foreign) Sign(ctx context.Context, digest []byte) ([]byte, error) {
 	}
 	right := false
 	if key, ok := f.public.PublicKey.(*rsa.PublicKey); ok {
+		raw = bytes.TrimLeft(raw, "\x00")
+		raw = append(make([]byte, max(0, key.Size()-len(raw))), raw...)
 		right = rsa.VerifyPKCS1v15(key, crypto.SHA256, digest, raw) == nil
 	} else if key, err := ed25519Public(f.public); err == nil {
 		right = len(raw) == ed25519Size && ed25519.Verify(key, digest, raw)
