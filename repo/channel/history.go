@@ -90,3 +90,21 @@ func Previous(entries []Entry) (Entry, bool) {
 	}
 	return stack[len(stack)-2], true
 }
+
+// maxEarlier is how many snapshots a mirrorlist names beside the current one.
+const maxEarlier = 15
+
+// earlier are the snapshots that were current since a time, the last one first.
+// Clients may still have their metadata. The last entry is the current one.
+func earlier(entries []Entry, since time.Time) []string {
+	var ids []string
+	for i := len(entries) - 2; i >= 0 && len(ids) < maxEarlier; i-- {
+		if entries[i+1].Time.Before(since) { // when it was replaced
+			break
+		}
+		if id := entries[i].ID; id != entries[len(entries)-1].ID && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/repo/layout"
@@ -149,7 +150,11 @@ func (t *Tree) prepare(moves []Move) (files []replacement, err error) {
 			if err != nil {
 				return err
 			}
-			return put(m.Pointer.Mirrorlist(), layout.MirrorlistFile(base, s.Target, s.ID))
+			entries, err := t.entries(m)
+			if err != nil {
+				return err
+			}
+			return put(m.Pointer.Mirrorlist(), layout.MirrorlistFile(base, s.Target, s.ID, t.existing(s.Target, earlier(entries, m.Time.Add(-DefaultRetain)))...))
 		},
 		func(m Move, s snapshot.Snapshot) error {
 			r := t.replacement(m.Pointer.Link())
@@ -174,13 +179,9 @@ func (t *Tree) prepare(moves []Move) (files []replacement, err error) {
 			return put(m.Pointer.RepoFile(), b)
 		},
 		func(m Move, s snapshot.Snapshot) error {
-			entries, err := t.History(m.Pointer)
+			entries, err := t.entries(m)
 			if err != nil {
 				return err
-			}
-			e := Entry{s.ID, m.Time, m.From}
-			if len(entries) == 0 || entries[len(entries)-1] != e {
-				entries = append(entries, e)
 			}
 			b, err := encodeHistory(entries)
 			if err != nil {
@@ -203,6 +204,24 @@ func (t *Tree) prepare(moves []Move) (files []replacement, err error) {
 		}
 	}
 	return files, nil
+}
+
+// entries are the history with the move.
+func (t *Tree) entries(m Move) ([]Entry, error) {
+	entries, err := t.History(m.Pointer)
+	e := Entry{m.To, m.Time, m.From}
+	if len(entries) == 0 || entries[len(entries)-1] != e { // it is there when the move is completed
+		entries = append(entries, e)
+	}
+	return entries, err
+}
+
+// existing are those of a target's snapshots that are there.
+func (t *Tree) existing(target string, ids []string) []string {
+	return slices.DeleteFunc(ids, func(id string) bool {
+		_, err := t.root.Lstat(layout.SnapshotDir(target, id))
+		return err != nil
+	})
 }
 
 func (t *Tree) abandon(files []replacement) error {

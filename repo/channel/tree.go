@@ -46,6 +46,11 @@ func Open(dir string, opt Options) (*Tree, error) {
 	return &Tree{dir: dir, root: root, opt: opt}, nil
 }
 
+// DefaultRetain is for how long a snapshot stays that a channel has left. Clients
+// may remember it for as long as .repo files let their metadata be valid, and for
+// the time that one installation takes.
+const DefaultRetain = 24 * time.Hour
+
 // Close ends the use of the tree.
 func (t *Tree) Close() error { return t.root.Close() }
 
@@ -60,18 +65,28 @@ func (t *Tree) Current(p layout.Pointer) (snapshot.Snapshot, error) {
 }
 
 func (t *Tree) currentID(p layout.Pointer) (string, error) {
-	if err := p.Check(); err != nil {
+	ids, err := t.mirrorlist(p)
+	if err != nil {
 		return "", err
+	}
+	return ids[0], nil
+}
+
+// mirrorlist are the snapshots that a channel's clients are told of, the current
+// one first.
+func (t *Tree) mirrorlist(p layout.Pointer) ([]string, error) {
+	if err := p.Check(); err != nil {
+		return nil, err
 	}
 	b, err := t.read(p.Mirrorlist())
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	id, err := layout.ParseMirrorlist(b, p.Target)
+	ids, err := layout.ParseMirrorlist(b, p.Target)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", p.Mirrorlist(), err)
+		return nil, fmt.Errorf("%s: %w", p.Mirrorlist(), err)
 	}
-	return id, nil
+	return ids, nil
 }
 
 // Pointers are all that there are: what was published, in which channel.

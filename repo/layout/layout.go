@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"path"
@@ -130,23 +131,41 @@ func ParseURL(base string) (*url.URL, error) {
 	return u, nil
 }
 
-// MirrorlistFile is what a mirrorlist holds when it names the snapshot.
-func MirrorlistFile(base *url.URL, target, id string) []byte {
-	return []byte(base.JoinPath(SnapshotDir(target, id)).String() + "/\n")
+// MirrorlistFile is what a mirrorlist holds: the URL of the current snapshot, then
+// those of earlier ones.
+//
+// dnf and zypper read it again when they download packages, with the metadata
+// that they had before (librepo's handle for packages is another one than that
+// for metadata): when something was published in between, a package that is gone
+// from the current snapshot is found in an earlier one. Both try the lines in
+// their order, so metadata come from the first.
+func MirrorlistFile(base *url.URL, target, id string, earlier ...string) []byte {
+	var b strings.Builder
+	for _, id := range append([]string{id}, earlier...) {
+		b.WriteString(base.JoinPath(SnapshotDir(target, id)).String() + "/\n")
+	}
+	return []byte(b.String())
 }
 
-// ParseMirrorlist returns the id of the snapshot that a target's mirrorlist names.
-func ParseMirrorlist(b []byte, target string) (string, error) {
-	line, rest, ok := strings.Cut(string(b), "\n")
-	u, err := url.Parse(line)
-	if err != nil || !ok || rest != "" || !strings.HasSuffix(u.Path, "/") {
-		return "", fmt.Errorf("the mirrorlist is not one line with a snapshot's URL")
+// ParseMirrorlist returns the ids of the snapshots that a target's mirrorlist
+// names, the current one first.
+func ParseMirrorlist(b []byte, target string) ([]string, error) {
+	var ids []string
+	for line := range strings.Lines(string(b)) {
+		u, err := url.Parse(strings.TrimSuffix(line, "\n"))
+		if err != nil || !strings.HasSuffix(line, "/\n") {
+			return nil, errors.New("the mirrorlist has a line that is no snapshot's URL")
+		}
+		id := path.Base(u.Path)
+		if !IsID(id) || !strings.HasSuffix(u.Path, "/"+SnapshotDir(target, id)+"/") {
+			return nil, fmt.Errorf("the mirrorlist names %q, which is no snapshot of %s", line, target)
+		}
+		ids = append(ids, id)
 	}
-	id := path.Base(u.Path)
-	if !IsID(id) || !strings.HasSuffix(u.Path, "/"+SnapshotDir(target, id)+"/") {
-		return "", fmt.Errorf("the mirrorlist names %q, which is no snapshot of %s", line, target)
+	if len(ids) == 0 {
+		return nil, errors.New("the mirrorlist is empty")
 	}
-	return id, nil
+	return ids, nil
 }
 
 var id = regexp.MustCompile(`^[0-9a-f]{32}$`)

@@ -38,7 +38,7 @@ func TestMake(t *testing.T) {
 	require.NoError(t, verify.Repository(t.Context(), snap.Dir, f.Spec.Key.Keyring()))
 	require.NoDirExists(t, filepath.Join(f.Spec.Root, "OpenHPC"), "making publishes nothing")
 
-	files := slices.DeleteFunc(publishtest.Tree(t, snap.Dir), func(n string) bool { return strings.HasSuffix(n, ".gz") })
+	files := slices.DeleteFunc(publishtest.Files(t, snap.Dir), func(n string) bool { return strings.HasSuffix(n, ".gz") })
 	require.Equal(t, []string{
 		"OpenHPC.repo", "RPM-GPG-KEY-OpenHPC-3",
 		"aarch64/lib-1.0~rc1-1.aarch64.rpm", "noarch/doc-1-1^git.noarch.rpm",
@@ -83,8 +83,8 @@ func TestSameSnapshot(t *testing.T) {
 	f.Spec.Root = root
 	three := f.MustMake(packages...)
 	require.Equal(t, one.ID, three.ID)
-	require.Equal(t, publishtest.Tree(t, one.Dir), publishtest.Tree(t, three.Dir))
-	for _, name := range publishtest.Tree(t, one.Dir) {
+	require.Equal(t, publishtest.Files(t, one.Dir), publishtest.Files(t, three.Dir))
+	for _, name := range publishtest.Files(t, one.Dir) {
 		a, err := os.ReadFile(filepath.Join(one.Dir, name))
 		require.NoError(t, err)
 		b, err := os.ReadFile(filepath.Join(three.Dir, name))

@@ -43,9 +43,25 @@ type Fixture struct {
 	Spec  publish.Spec
 }
 
+// SetUp makes a store and a specification in a temporary folder.
 func SetUp(t testing.TB) *Fixture {
 	t.Helper()
-	dir := t.TempDir()
+	return setUp(t, t.TempDir())
+}
+
+// SetUpInMemory is for tests that write a lot and would wait for the disk.
+func SetUpInMemory(t testing.TB) *Fixture {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "publishtest-")
+	if err != nil {
+		return SetUp(t)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return setUp(t, dir)
+}
+
+func setUp(t testing.TB, dir string) *Fixture {
+	t.Helper()
 	st, err := store.Open(filepath.Join(dir, "store"))
 	require.NoError(t, err)
 	key, err := OurKey()
@@ -56,7 +72,7 @@ func SetUp(t testing.TB) *Fixture {
 	}}
 }
 
-// add puts a package into the store, signed.
+// Add puts a package into the store, signed.
 func (f *Fixture) Add(c rpmtest.Craft, origin string) publish.Package {
 	f.Helper()
 	return f.AddSigned(c, origin, f.Spec.Key, Created)
@@ -64,10 +80,20 @@ func (f *Fixture) Add(c rpmtest.Craft, origin string) publish.Package {
 
 func (f *Fixture) AddSigned(c rpmtest.Craft, origin string, key *sign.Key, at time.Time) publish.Package {
 	f.Helper()
-	b := c.Bytes()
+	return f.Raw(f.sign(c.Bytes(), key, at), origin)
+}
+
+// Sign returns a package's file signed.
+func (f *Fixture) Sign(b []byte) []byte {
+	f.Helper()
+	return f.sign(b, f.Spec.Key, Created)
+}
+
+func (f *Fixture) sign(b []byte, key *sign.Key, at time.Time) []byte {
+	f.Helper()
 	var out bytes.Buffer
 	require.NoError(f, key.SignPackage(f.Context(), bytes.NewReader(b), int64(len(b)), &out, at))
-	return f.Raw(out.Bytes(), origin)
+	return out.Bytes()
 }
 
 func (f *Fixture) Raw(b []byte, origin string) publish.Package {
@@ -88,23 +114,33 @@ func (f *Fixture) MustMake(packages ...publish.Package) snapshot.Snapshot {
 	return s
 }
 
-// publish makes a snapshot the released one.
-func (f *Fixture) Publish(s snapshot.Snapshot) error {
+// Tree opens what was made.
+func (f *Fixture) Tree(opt channel.Options) *channel.Tree {
 	f.Helper()
-	Tree, err := channel.Open(f.Spec.Root, channel.Options{})
+	t, err := channel.Open(f.Spec.Root, opt)
 	require.NoError(f, err)
-	defer Tree.Close()
-	move := func(c layout.Channel, s snapshot.Snapshot) channel.Move {
-		m := channel.Move{Pointer: layout.Pointer{Release: s.Release, Channel: c, Target: s.Target}, To: s.ID, From: channel.Made}
-		if before, err := Tree.Current(m.Pointer); err == nil {
-			m.Was = before.ID
-		}
-		return m
-	}
-	return Tree.Move(f.Context(), move(layout.Release, s), move(layout.Updates, f.MustMake()))
+	f.Cleanup(func() { t.Close() })
+	return t
 }
 
-// some are packages of all kinds.
+// Publish makes a snapshot the released one, with an empty repository of updates.
+func (f *Fixture) Publish(s snapshot.Snapshot) error {
+	f.Helper()
+	t := f.Tree(channel.Options{})
+	return t.Move(f.Context(), To(f, t, layout.Release, s), To(f, t, layout.Updates, f.MustMake()))
+}
+
+// To is the move of a channel to a snapshot, from wherever it is.
+func To(t testing.TB, tree *channel.Tree, c layout.Channel, s snapshot.Snapshot) channel.Move {
+	t.Helper()
+	m := channel.Move{Pointer: layout.Pointer{Release: s.Release, Channel: c, Target: s.Target}, To: s.ID, From: channel.Made}
+	if before, err := tree.Current(m.Pointer); err == nil {
+		m.Was = before.ID
+	}
+	return m
+}
+
+// Some are packages of all kinds.
 func (f *Fixture) Some() []publish.Package {
 	return []publish.Package{
 		f.Add(rpmtest.Simple("lib", "1.0~rc1", "1", "x86_64"), "lib on x86_64"),
@@ -122,8 +158,8 @@ func Source(name, arch, digest string) rpmtest.Craft {
 		rpmtest.Texts(1035, digest), rpmtest.Text(1007, "host-"+arch)).Without(1044)
 }
 
-// Tree lists the files below a folder.
-func Tree(t testing.TB, dir string) []string {
+// Files lists the files below a folder.
+func Files(t testing.TB, dir string) []string {
 	t.Helper()
 	var files []string
 	require.NoError(t, filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
@@ -158,7 +194,7 @@ func Rewrite(t testing.TB, f *Fixture, dir string, change func(*rpmmd.Entry)) {
 	t.Helper()
 	require.NoError(t, os.RemoveAll(filepath.Join(dir, rpmmd.Dir)))
 	var entries []rpmmd.Entry
-	for _, name := range Tree(t, dir) {
+	for _, name := range Files(t, dir) {
 		if !strings.HasSuffix(name, ".rpm") {
 			continue
 		}
