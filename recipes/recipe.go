@@ -43,6 +43,7 @@ type Recipe struct {
 	Needs    Needs         `yaml:"needs"`    // what one build takes
 	Tests    []Test        `yaml:"tests"`    // scripts that try the installed packages
 	Requires []Requirement `yaml:"requires"` // the packages that a meta-package installs; only for one, and required there
+	Allow    []Allowance   `yaml:"allow"`    // what the check content objects to in the packages, and is right
 
 	Dir     string `yaml:"-"` // the recipe's folder in the catalogue
 	Spec    File   `yaml:"-"` // the spec; empty for a meta-package
@@ -280,6 +281,36 @@ type Test struct {
 // UnmarshalText accepts a script's path alone.
 func (t *Test) UnmarshalText(text []byte) error {
 	t.Script = string(text)
+	return nil
+}
+
+// Allowance declares that what a rule of the check content objects to is right.
+type Allowance struct {
+	// The rule's name, as the check tells it.
+	Rule Rule `yaml:"rule,required"`
+	// Paths in the packages, as they are installed: patterns in which * and ? stand
+	// for parts of one name; one that ends in /** is for all below a folder.
+	Paths  []string `yaml:"paths,required"`
+	Reason string   `yaml:"reason,required"` // why it is right, as logs tell it
+}
+
+// Rule is the name of a rule of the check content.
+type Rule string
+
+// Rules are the names of those that a recipe can allow exceptions from.
+func Rules() []string {
+	return []string{
+		"machine", "noarch-code", "build-path", "run-path", "interpreter", "setuid", "capability",
+		"world-writable", "device", "owner", "symlink", "file-conflict",
+	}
+}
+
+// UnmarshalText accepts the name of a rule.
+func (r *Rule) UnmarshalText(text []byte) error {
+	if !slices.Contains(Rules(), string(text)) {
+		return orHint(fmt.Errorf("must be one of %s, not %q", strings.Join(Rules(), ", "), text), string(text), Rules())
+	}
+	*r = Rule(text)
 	return nil
 }
 

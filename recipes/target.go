@@ -65,6 +65,11 @@ type Bootstrap struct {
 	Toolchain map[string][]string `yaml:"toolchain"`
 }
 
+// CheckNames are the checks that a target can require.
+func CheckNames() []string {
+	return []string{"closure", "signatures", "content", "install", "install-dnf", "install-zypper", "upgrade", "suite", "test", "boot"}
+}
+
 // RequiredCheck is a check by name, for all architectures of its target or for
 // some.
 type RequiredCheck struct {
@@ -131,6 +136,9 @@ func (t *Target) Check(report func(key, hint, format string, args ...any)) {
 		report("image", "", "an image has either a reference or a bootstrap")
 	}
 	for i, c := range t.Checks {
+		if !slices.Contains(CheckNames(), c.Name) {
+			report(fmt.Sprintf("checks[%d]", i), strict.DidYouMean(c.Name, CheckNames()), "there is no check %q", c.Name)
+		}
 		for j, a := range c.Architectures {
 			if !slices.Contains(t.Architectures, a) {
 				report(fmt.Sprintf("checks[%d].architectures[%d]", i, j), strict.DidYouMean(a, t.Architectures), "the target has no architecture %q", a)

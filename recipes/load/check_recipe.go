@@ -45,6 +45,7 @@ func (l *loader) checkRecipe(r *recipes.Recipe) {
 		l.failIn(r, "noarch", "any, or the architecture that must build it", "%q is not an architecture", r.Noarch)
 	}
 	l.checkNeeds(r)
+	l.checkAllow(r)
 	switch r.Kind {
 	case recipes.Component:
 		l.checkComponent(r)
@@ -61,6 +62,20 @@ func (l *loader) checkNeeds(r *recipes.Recipe) {
 	}
 	if n.Time > 0 && n.Takes > n.Time {
 		l.failIn(r, "needs.takes", "", "the build is expected to take %v, but held to hang after %v", time.Duration(n.Takes), time.Duration(n.Time))
+	}
+}
+
+func (l *loader) checkAllow(r *recipes.Recipe) {
+	for i, a := range r.Allow {
+		if len(a.Paths) == 0 {
+			l.failIn(r, fmt.Sprintf("allow[%d].paths", i), "", "nothing is allowed: there is no path")
+		}
+		for j, p := range a.Paths {
+			at := fmt.Sprintf("allow[%d].paths[%d]", i, j)
+			if _, err := path.Match(p, ""); err != nil || !path.IsAbs(p) {
+				l.failIn(r, at, "an absolute path, in which * stands for a part of a name", "%q is no pattern of paths", p)
+			}
+		}
 	}
 }
 

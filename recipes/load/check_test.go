@@ -163,6 +163,11 @@ func TestProblemsOfEverythingElse(t *testing.T) {
 		"member's variant":      {family, "exclude: [{arch: aarch64,", "exclude: [{arch: aarch64, variant: x,", family + ":9:40: the variants of recipes are not those of a family (leave it out)"},
 		"family without member": {family, "  - {name: gnu12, summary: GNU 12, recipe: gnu12-compilers}\n  - name: intel\n    summary: Intel\n    recipe: intel-compilers\n    exclude: [{arch: aarch64, reason: Intel makes none}]\n", "  []\n", family + ":5:3: a family needs at least one member"},
 		"template of a variant": {full, "needs:", "tests: [{script: tests/run.sh, packages: [\"x-{compiler}\"]}]\nneeds:", full + ":23:43: variant serial has no compiler to stand for {compiler}"},
+		"allows nothing":        {full, "needs:", "allow: [{rule: setuid, paths: [], reason: x}]\nneeds:", full + ":23:31: nothing is allowed: there is no path"},
+		"allows a bad path":     {full, "needs:", "allow: [{rule: setuid, paths: [usr/bin/x], reason: x}]\nneeds:", full + `:23:32: "usr/bin/x" is no pattern of paths (an absolute path, in which * stands for a part of a name)`},
+		"allows a bad pattern":  {full, "needs:", "allow: [{rule: setuid, paths: [\"/usr/bin/[\"], reason: x}]\nneeds:", full + `:23:32: "/usr/bin/[" is no pattern of paths (an absolute path, in which * stands for a part of a name)`},
+		"unknown rule":          {full, "needs:", "allow: [{rule: setid, paths: [/x], reason: x}]\nneeds:", full + `:23:16: allow[0].rule: must be one of machine, noarch-code, build-path, run-path, interpreter, setuid, capability, world-writable, device, owner, symlink, file-conflict, not "setid" (did you mean "setuid"?)`},
+		"allows for no reason":  {full, "needs:", "allow: [{rule: setuid, paths: [/x]}]\nneeds:", full + `:23:10: "reason" is missing in allow[0]`},
 		"takes too long":        {full, "takes: 90m", "takes: 3h", full + ":23:26: the build is expected to take 3h0m0s, but held to hang after 2h0m0s"},
 		"takes no time":         {full, "takes: 90m", "takes: 0m", full + `:23:26: needs.takes: must be a length of time`},
 

@@ -207,6 +207,7 @@ func TestProblems(t *testing.T) {
 		"no architecture":     {target, "[x86_64, aarch64]", "[]", target + ":3:16: a target needs at least one architecture"},
 		"noarch target":       {target, "[x86_64, aarch64]", "[x86_64, aarch64, noarch]", target + `:3:34: "noarch" is not an architecture (rpm's names, such as x86_64 and aarch64)`},
 		"no image":            {target, "{reference: registry.example.org/el:9}", "{reference: \"\"}", target + ":4:9: an image has either a reference or a bootstrap"},
+		"unknown check":       {target, "  - install-dnf", "  - instal-dnf", target + `:8:5: there is no check "instal-dnf" (did you mean "install-dnf"?)`},
 		"check's arch":        {target, "architectures: [x86_64]", "architectures: [x86-64]", target + `:9:35: the target has no architecture "x86-64" (did you mean "x86_64"?)`},
 		"file for a folder":   {"components/README", "", "x", "components/README: only folders belong here"},
 		"two recipes, a name": {"components/other/probe/recipe.yaml", "", "name: probe\nkind: component\ngroup: other\nsummary: s\n", `components/other/probe/recipe.yaml:1:7: there is another recipe "probe" in components/libs/probe`},

@@ -12,6 +12,8 @@ func scalar(t reflect.Type) *Schema {
 	switch t {
 	case reflect.TypeFor[recipes.Kind]():
 		return &Schema{Enum: []string{string(recipes.Component), string(recipes.MetaPackage)}}
+	case reflect.TypeFor[recipes.Rule]():
+		return &Schema{Enum: recipes.Rules()}
 	case reflect.TypeFor[recipes.Size]():
 		return &Schema{Type: "string", Pattern: recipes.SizePattern}
 	case reflect.TypeFor[recipes.Duration]():
@@ -51,6 +53,7 @@ func constraints() map[string]Schema {
 		"Recipe.Name":     template,
 		"Recipe.Noarch":   arch,
 		"Recipe.Requires": some,
+		"Allowance.Paths": {Pattern: `^/`, MinItems: 1},
 		"Source": {
 			OneOf:             []*Schema{needs("debian"), needs("url"), needs("git"), needs("dir"), needs("generated")},
 			DependentRequired: map[string][]string{"debian": {"sha256"}, "url": {"sha256"}, "mirrors": {"url"}},

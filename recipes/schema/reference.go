@@ -103,6 +103,8 @@ func typeName(t reflect.Type) string {
 	switch t {
 	case reflect.TypeFor[recipes.Kind]():
 		return fmt.Sprintf("`%s` or `%s`", recipes.Component, recipes.MetaPackage)
+	case reflect.TypeFor[recipes.Rule]():
+		return "`" + strings.Join(recipes.Rules(), "`, `") + "`"
 	case reflect.TypeFor[recipes.Choice]():
 		return "list of members, or `" + recipes.All + "`"
 	case reflect.TypeFor[recipes.Size]():
