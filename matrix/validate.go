@@ -18,6 +18,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/matrix/trial"
 	"github.com/ohpc-build/ohpc-build/recipes"
+	"github.com/ohpc-build/ohpc-build/validate/content"
 )
 
 const defaultTestTime = 10 * time.Minute
@@ -85,6 +86,11 @@ func (m *Matrix) trialCell(ctx context.Context, c *jobs.Cell) (*trial.Cell, erro
 			continue
 		}
 		variant := m.jobs.Variant(j)
+		for _, a := range variant.Recipe.Allow {
+			for _, p := range j.Produces {
+				cell.Exceptions = append(cell.Exceptions, content.Exception{Package: p.Name, Rule: content.Rule(a.Rule), Paths: a.Paths, Reason: a.Reason})
+			}
+		}
 		if variant.Recipe.Kind == recipes.MetaPackage {
 			cell.Meta = append(cell.Meta, j.Recipe)
 		}

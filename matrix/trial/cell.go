@@ -12,13 +12,14 @@ import (
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/repo/snapshot"
+	"github.com/ohpc-build/ohpc-build/validate/content"
 )
 
 // Cell is what is tried, and in what.
 type Cell struct {
 	Target, Arch string
 	Image        buildroot.Image
-	Required     []string // names of checks: closure, install-<package manager>, test
+	Required     []string // names of checks: closure, signatures, content, install-<package manager>, test
 	Manager      string   // the package manager that installs for tests
 
 	Snapshot  snapshot.Snapshot
@@ -27,6 +28,8 @@ type Cell struct {
 	Meta     []string // meta-packages, which must bring everything along
 	Packages []string // all binary packages
 	Tests    []Test
+
+	Exceptions []content.Exception // what recipes declare that packages may hold
 }
 
 // Test is a recipe's test script.
@@ -83,12 +86,17 @@ func (c *Cell) checks() []check {
 			continue
 		}
 		subject := "all packages"
-		if len(c.Meta) > 0 && name != closureCheck {
+		if len(c.Meta) > 0 && !ofAll(name) {
 			subject = "meta-packages"
 		}
 		checks = append(checks, check{name: name, subject: subject})
 	}
 	return checks
+}
+
+// ofAll says whether a check is always of all packages.
+func ofAll(name string) bool {
+	return name == closureCheck || name == signaturesCheck || name == contentCheck
 }
 
 // Count is the number of checks.
@@ -116,6 +124,16 @@ func (c *Cell) underTest() []string {
 // recordName names a check on exact bytes.
 func (c *Cell) recordName(k check) string {
 	parts := []string{format, k.name, k.subject, c.String(), c.Snapshot.ID, string(c.Image.Digest)}
+	switch k.name {
+	case contentCheck:
+		parts = append(parts, content.Version)
+		for _, e := range c.Exceptions {
+			parts = append(parts, fmt.Sprintf("%q", e))
+		}
+		return strings.Join(parts, "\n")
+	case signaturesCheck:
+		return strings.Join(append(parts, string(store.Of(c.PublicKey))), "\n")
+	}
 	parts = append(parts, c.toInstall()...)
 	if k.test != nil {
 		parts = append(append(parts, "test"), c.underTest()...)

@@ -154,6 +154,10 @@ func (t *Trial) try(ctx context.Context, k check) (validate.Check, error) {
 		return t.tryTest(ctx, k)
 	case k.name == closureCheck:
 		return t.tryClosure(ctx, k)
+	case k.name == signaturesCheck:
+		return t.trySignatures(ctx, k)
+	case k.name == contentCheck:
+		return t.tryContent(ctx, k)
 	}
 	manager := strings.TrimPrefix(k.name, "install-")
 	changes, err := t.folder(k.name)
