@@ -18,7 +18,7 @@ func newRepo(f *flags) *cobra.Command {
 		Args:  subcommand,
 		RunE:  help,
 	}
-	cmd.AddCommand(newRepoVerify(f), newRepoServe(f), newRepoDist(f))
+	cmd.AddCommand(newRepoCreate(f), newRepoVerify(f), newRepoServe(f), newRepoDist(f))
 	return cmd
 }
 
@@ -56,14 +56,14 @@ func newRepoVerify(f *flags) *cobra.Command {
 	return cmd
 }
 
-// trusted are the keys in a file, or the signing key of the state folder.
+// trusted are the keys in a file, or the signing key and those that it replaced.
 func (f *flags) trusted(keyFile string) (*sign.Keyring, error) {
 	if keyFile == "" {
 		_, key, err := f.existingKey()
 		if err != nil {
 			return nil, err
 		}
-		return key.Keyring(), nil
+		return key.Published(), nil
 	}
 	file, err := os.Open(keyFile)
 	if err != nil {

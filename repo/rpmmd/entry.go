@@ -93,6 +93,10 @@ type Options struct {
 	// the three of every repository.
 	Documents []Document
 
+	// Keep are further data files still, which the caller puts where they say
+	// they are; they are named as they are.
+	Keep []Data
+
 	// Tags say what the repository is, for people and for tools that sort them.
 	Tags Tags
 

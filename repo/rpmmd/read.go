@@ -172,6 +172,9 @@ func (c *counted) Read(b []byte) (int, error) {
 
 func (c *counted) sum() string { return hex.EncodeToString(c.hash.Sum(nil)) }
 
+// NewHash is the hash of a kind of digest, as repomd.xml names it.
+func NewHash(kind string) (hash.Hash, error) { return newHash(Checksum{Type: kind}) }
+
 func newHash(c Checksum) (hash.Hash, error) {
 	switch c.Type {
 	case "sha256":

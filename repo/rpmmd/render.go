@@ -10,6 +10,9 @@ import (
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 )
 
+// FragmentFormat changes whenever the same package gives other fragments.
+const FragmentFormat = "1"
+
 // Fragments are one package's elements in the three data files.
 type Fragments struct {
 	Primary, Filelists, Other []byte
@@ -29,9 +32,10 @@ func (f *Fragments) Append(e Entry, changes int) error {
 		return err
 	}
 	primary, filelists, other := xml{b: f.Primary}, xml{b: f.Filelists}, xml{b: f.Other}
-	primary.primary(e)
 	filelists.head(e)
-	filelists.files(e.Package, false)
+	primary.primary(e)
+	files(e.Package, &primary, &filelists)
+	primary.raw("  </format>\n</package>\n")
 	filelists.raw("</package>\n")
 	other.head(e)
 	other.changelog(e.Package, changes)
@@ -43,6 +47,7 @@ func (f *Fragments) Append(e Entry, changes int) error {
 	return nil
 }
 
+// primary writes all of the element but the files and its end.
 func (x *xml) primary(e Entry) {
 	p := e.Package
 	x.raw("<package type=\"rpm\">\n  <name>")
@@ -102,8 +107,6 @@ func (x *xml) primary(e Entry) {
 	x.dependencies("enhances", p.Enhances())
 	x.dependencies("recommends", concat(slices.Values(optional), p.Recommends()))
 	x.dependencies("supplements", p.Supplements())
-	x.files(p, true)
-	x.raw("  </format>\n</package>\n")
 }
 
 // head opens a package's element in filelists and other.
@@ -194,28 +197,35 @@ func comparison(s rpm.Sense) string {
 // early says that a requirement must be there before the package's scripts run.
 func early(s rpm.Sense) bool { return s&(rpm.PreReq|rpm.ScriptPre|rpm.ScriptPost) != 0 }
 
-// files writes the list of files: all of them, or only the primary ones.
-func (x *xml) files(p *rpm.Package, primary bool) {
-	indent := "  <file"
-	if primary {
-		indent = "    <file"
-	}
+// files appends the list of files to both documents: all of them to filelists, the
+// primary ones to primary.
+func files(p *rpm.Package, primary, filelists *xml) {
 	for f := range p.Files() {
-		path := f.Dir + f.Base
-		if primary && !isPrimary(path) {
-			continue
-		}
-		x.raw(indent)
+		begin := len(filelists.b)
+		filelists.raw("  <file")
 		switch {
 		case f.IsDir():
-			x.raw(` type="dir"`)
+			filelists.raw(` type="dir"`)
 		case f.IsGhost():
-			x.raw(` type="ghost"`)
+			filelists.raw(` type="ghost"`)
 		}
-		x.raw(">")
-		x.name(path)
-		x.raw("</file>\n")
+		filelists.raw(">")
+		filelists.path(f.Dir, f.Base)
+		filelists.raw("</file>\n")
+		if isPrimary(f.Dir + f.Base) {
+			primary.raw("  ")
+			primary.b = append(primary.b, filelists.b[begin:]...)
+		}
 	}
+}
+
+// path appends a path as an element's content.
+func (x *xml) path(dir, base string) {
+	if plain(dir) && plain(base) {
+		x.b = append(append(x.b, dir...), base...)
+		return
+	}
+	x.name(dir + base) // whether it is UTF-8 depends on both
 }
 
 // isPrimary says whether clients find a file without loading filelists

@@ -52,6 +52,9 @@ func (x *xml) identifier(s string, attr bool) {
 // createrepo_c does (createrepo_c: cr_latin1_to_utf8). Characters that XML 1.0
 // does not allow are left out; ok says that there were none.
 func appendEscaped(b []byte, s string, attr bool) (_ []byte, ok bool) {
+	if plain(s) {
+		return append(b, s...), true
+	}
 	if !utf8.ValidString(s) {
 		s = fromLatin1(s)
 	}
@@ -94,6 +97,24 @@ func appendEscaped(b []byte, s string, attr bool) (_ []byte, ok bool) {
 	}
 	return append(b, s[start:]...), ok
 }
+
+// plain says that a text is the same escaped, as nearly all are.
+func plain(s string) bool {
+	for i := range len(s) {
+		if !plainByte[s[i]] {
+			return false
+		}
+	}
+	return true
+}
+
+// plainByte has the ASCII characters that stand for themselves everywhere.
+var plainByte = func() (t [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		t[c] = c != '&' && c != '<' && c != '>' && c != '"'
+	}
+	return t
+}()
 
 // fromLatin1 leaves out 0x80 to 0xbf, as createrepo_c does: they are control
 // codes, or the text was in another encoding.

@@ -94,6 +94,11 @@ func (o Options) check() error {
 		}
 		taken = append(taken, d.Kind)
 	}
+	for _, d := range o.Keep {
+		if slices.Contains(taken, d.Type) {
+			return fmt.Errorf("the document of kind %s that is to be kept is there already", d.Type)
+		}
+	}
 	return nil
 }
 
@@ -207,6 +212,7 @@ func (w *Writer) finish() (*Repomd, error) {
 	for i := range md.Data {
 		md.Data[i].Timestamp = at.Unix()
 	}
+	md.Data = append(md.Data, w.opt.Keep...)
 	b, err := md.XML()
 	if err != nil {
 		return nil, err

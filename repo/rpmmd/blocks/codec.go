@@ -2,6 +2,7 @@ package blocks
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 
@@ -102,7 +103,7 @@ func (c *codec) decompress(b, compressed []byte, size int64) ([]byte, error) {
 	if _, err := io.ReadFull(c.gunzip, b); err != nil {
 		return nil, err
 	}
-	if n, err := c.gunzip.Read(make([]byte, 1)); n > 0 || err != io.EOF {
+	if n, err := c.gunzip.Read(make([]byte, 1)); n > 0 || !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("it has more than %d bytes", size)
 	}
 	return b, nil
