@@ -29,6 +29,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/repo/snapshot"
 	"github.com/ohpc-build/ohpc-build/repo/sign"
+	"github.com/ohpc-build/ohpc-build/repo/sign/keys"
 )
 
 // Options say what to do and where. All folders may be relative.
@@ -52,7 +53,8 @@ type Options struct {
 	// default) or EmulationPlain.
 	Emulation string
 
-	KeyName, KeyEmail string // of the signing key that is made where there is none
+	Key               keys.Source // where the signing key is
+	KeyName, KeyEmail string      // of the signing key that is made where there is none
 
 	// Keep says which build roots are kept. Shell, if not nil, wants a shell on the
 	// program's terminal in the first root whose build failed; it is told there
@@ -386,7 +388,7 @@ func (m *Matrix) prepare(ctx context.Context) error {
 	m.fetcher = source.New(m.store, source.WithDebianMirror(m.opt.Mirror), source.WithLocal("."))
 	// Making a key takes seconds; a plan is made with it only when a recipe packs it.
 	if !m.planOnly || m.wantsGenerated() {
-		m.key, err = SigningKey(m.opt.State, m.opt.KeyName, m.opt.KeyEmail)
+		m.key, err = m.signingKey(ctx)
 	}
 	return err
 }

@@ -2,9 +2,8 @@ package matrix
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -14,35 +13,37 @@ import (
 	"github.com/ohpc-build/ohpc-build/builder/buildroot"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/repo/sign"
+	"github.com/ohpc-build/ohpc-build/repo/sign/keys"
 )
 
 // recordSigned is the kind of records that tell the signed form of a package by
-// its unsigned digest and the key's fingerprint.
-const recordSigned = "signed"
+// its unsigned digest and the key's fingerprint. The number is that of the form:
+// packages that were signed otherwise are signed anew.
+const recordSigned = "signed-2"
 
-// KeyPath is where the signing key of a state folder is.
-func KeyPath(state string) string { return filepath.Join(state, "keys", "signing.asc") }
-
-// SigningKey loads a state folder's signing key, or makes one where there is none:
-// nothing leaves here unsigned (decision 7).
-func SigningKey(state, name, email string) (*sign.Key, error) {
-	path := KeyPath(state)
-	key, err := sign.LoadKey(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return key, err
+// Keys is the folder of keys in a state folder, with the key itself where the
+// source says.
+func Keys(state string, source keys.Source) (*keys.Folder, error) {
+	folder, err := keys.Open(filepath.Join(state, "keys"), source)
+	if err != nil {
+		return nil, &UsageError{err}
 	}
-	key, err = sign.Generate(sign.Params{Name: name, Comment: "built by ohpc-build", Email: email})
+	return folder, nil
+}
+
+// KeyParams say what key is made where there is none.
+func KeyParams(name, email string) sign.Params {
+	return sign.Params{Name: name, Comment: "built by ohpc-build", Email: email}
+}
+
+// signingKey is the run's key, which is made where there is none: nothing leaves
+// here unsigned (decision 7).
+func (m *Matrix) signingKey(ctx context.Context) (*sign.Key, error) {
+	folder, err := Keys(m.opt.State, m.opt.Key)
 	if err != nil {
 		return nil, err
 	}
-	if err := key.Save(path); err != nil {
-		// Another process may have been faster; then its key is the one.
-		if other, lerr := sign.LoadKey(path); lerr == nil {
-			return other, nil
-		}
-		return nil, err
-	}
-	return key, nil
+	return folder.KeyOrNew(ctx, KeyParams(m.opt.KeyName, m.opt.KeyEmail))
 }
 
 // signPackages signs every package of every job, those that have not been signed
@@ -92,18 +93,23 @@ func (m *Matrix) signPackage(ctx context.Context, p buildroot.Package) (d store.
 	if err != nil {
 		return "", "", err
 	}
-	dir, err := m.store.Temp("sign-")
+	f, err := os.Open(in)
 	if err != nil {
 		return "", "", err
 	}
-	defer os.RemoveAll(dir)
-	out := filepath.Join(dir, "signed.rpm")
-	// The signature carries the package's own time, not the clock's: the same
-	// package signed twice with one key is the same file.
-	if err := m.key.SignPackageFile(ctx, in, out, header.BuildTime); err != nil {
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
 		return "", "", err
 	}
-	if d, _, err = m.store.PutFile(ctx, out); err != nil {
+	// It goes from the store into the store in one pass: read, verified, signed,
+	// hashed and written once. The signature carries the package's own time, not
+	// the clock's: the same package signed twice with one key is the same file.
+	signed, w := io.Pipe()
+	go func() { w.CloseWithError(m.key.SignPackage(ctx, f, fi.Size(), w, header.BuildTime)) }()
+	d, _, err = m.store.Put(ctx, signed)
+	signed.CloseWithError(err) // whoever still writes is to end
+	if err != nil {
 		return "", "", err
 	}
 	return d, "signed", m.store.PutRecord(recordSigned, name, d)

@@ -10,6 +10,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/recipes/strict"
 	"github.com/ohpc-build/ohpc-build/recipes/targets"
+	"github.com/ohpc-build/ohpc-build/repo/sign/keys"
 )
 
 // defaultConfig is read from the current folder when it is there.
@@ -38,12 +39,25 @@ type config struct {
 	Mirrors struct {
 		Debian string `yaml:"debian"` // package archive; default: the one that the host's apt uses
 	} `yaml:"mirrors"`
-	Key struct {
-		Name  string `yaml:"name"` // of the signing key that is generated where there is none
-		Email string `yaml:"email"`
-	} `yaml:"key"`
+	Key keyConfig `yaml:"key"`
 
 	doc *strict.Document // nil when there is no file
+}
+
+// keyConfig says where the signing key is; without file, agent and command it is
+// in the state folder.
+type keyConfig struct {
+	Name  string `yaml:"name"` // of the key that is generated where there is none
+	Email string `yaml:"email"`
+
+	File      string   `yaml:"file"`       // armored private key
+	Agent     string   `yaml:"agent"`      // fingerprint of a key that gpg-agent holds
+	Command   []string `yaml:"command"`    // program that signs digests
+	PublicKey string   `yaml:"public-key"` // file with the public half of the command's key
+}
+
+func (k keyConfig) source() keys.Source {
+	return keys.Source{File: k.File, Agent: k.Agent, Command: k.Command, PublicKey: k.PublicKey}
 }
 
 // readConfig reads path, or the default file when path is empty and it exists.
@@ -67,6 +81,9 @@ func readConfig(path string) (*config, error) {
 	c.setDefaults()
 	if u, err := url.Parse(c.Repository.URL); err != nil || (u.Scheme != "file" && u.Scheme != "http" && u.Scheme != "https") {
 		return nil, usageError("%s: repository.url %q is not a file:, http: or https: URL", path, c.Repository.URL)
+	}
+	if err := c.Key.source().Check(); err != nil {
+		return nil, usageError("%s: key: %w", path, err)
 	}
 	return c, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ohpc-build/ohpc-build/recipes/catalog"
 	"github.com/ohpc-build/ohpc-build/recipes/load"
+	"github.com/ohpc-build/ohpc-build/repo/sign/keys"
 )
 
 // configOf reads a configuration of these lines.
@@ -68,6 +69,21 @@ func TestConfigTargetProblems(t *testing.T) {
 		var status *statusError
 		require.ErrorAs(t, err, &status)
 		require.Equal(t, exitUsage, status.status)
+	}
+}
+
+func TestConfigKey(t *testing.T) {
+	c, err := configOf(t, "key: {command: [sign, --slot, \"1\"], public-key: key.asc}\n")
+	require.NoError(t, err)
+	require.Equal(t, keys.Source{Command: []string{"sign", "--slot", "1"}, PublicKey: "key.asc"}, c.Key.source())
+	for in, want := range map[string]string{
+		"key: {file: a, agent: b}\n":       "ohpc-build.yaml: key: the signing key is in one place: file, agent or command",
+		"key: {command: [a]}\n":            "ohpc-build.yaml: key: a command that signs needs public-key: the file of the key's public half",
+		"key: {file: a, public-key: b}\n":  "ohpc-build.yaml: key: public-key belongs to a command that signs; with a file or gpg-agent the public half is known",
+		"key: {command: sign, agnet: b}\n": "ohpc-build.yaml:1:16: key.command must be a list, not \"sign\"\nohpc-build.yaml:1:22: unknown key \"agnet\" (did you mean \"agent\"?)",
+	} {
+		_, err := configOf(t, in)
+		require.EqualError(t, err, want)
 	}
 }
 

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ohpc-build/ohpc-build/matrix"
 	"github.com/ohpc-build/ohpc-build/repo/sign"
+	"github.com/ohpc-build/ohpc-build/repo/sign/keys"
 )
 
 func newKey(f *flags) *cobra.Command {
@@ -16,53 +19,65 @@ func newKey(f *flags) *cobra.Command {
 		Use:   "key",
 		Short: "The key that packages and repositories are signed with",
 		Long: `The signing key lies in the state folder, readable by its owner only; it is made
-when it is first needed. To sign with a key of your own, put its armored private
-half there before: ohpc-build key show tells the path.`,
+when it is first needed. The configuration may name another place (key: {file:,
+agent: or command:}): a file, gpg-agent, or a program that signs digests.`,
 		Args: subcommand,
 		RunE: help,
 	}
-	cmd.AddCommand(newKeyGenerate(f), newKeyShow(f), newKeyExport(f))
+	cmd.AddCommand(newKeyGenerate(f), newKeyShow(f), newKeyExport(f), newKeyRotate(f), newKeyRetire(f))
 	return cmd
 }
 
-func newKeyGenerate(f *flags) *cobra.Command {
-	return &cobra.Command{
-		Use:   "generate",
-		Short: "Make the signing key (RSA-4096)",
-		Args:  noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := readConfig(f.config)
-			if err != nil {
-				return err
-			}
-			state, err := f.stateFolder()
-			if err != nil {
-				return err
-			}
-			path := matrix.KeyPath(state)
-			if _, err := sign.LoadKey(path); !errors.Is(err, fs.ErrNotExist) {
-				return usageError("%s is there already: packages signed with it need its public half, so move it away yourself if it is to be replaced", path)
-			}
-			key, err := matrix.SigningKey(state, c.Key.Name, c.Key.Email)
-			if err != nil {
-				return err
-			}
-			return showKey(cmd, path, key)
-		},
+// keyFolder is where the keys are, and what the configuration says of new ones.
+func (f *flags) keyFolder() (*keys.Folder, sign.Params, error) {
+	c, err := readConfig(f.config)
+	if err != nil {
+		return nil, sign.Params{}, err
 	}
+	state, err := f.stateFolder()
+	if err != nil {
+		return nil, sign.Params{}, err
+	}
+	folder, err := matrix.Keys(state, c.Key.source())
+	return folder, matrix.KeyParams(c.Key.Name, c.Key.Email), err
+}
+
+// existingKey is the key that signs, with the retired ones, and where it is.
+func (f *flags) existingKey() (string, *sign.Key, error) {
+	folder, key, err := f.openKey(context.Background()) // whoever holds it has a time limit
+	if err != nil {
+		return "", nil, err
+	}
+	return folder.String(), key, nil
+}
+
+// openKey is the key that signs, with the retired ones.
+func (f *flags) openKey(ctx context.Context) (*keys.Folder, *sign.Key, error) {
+	folder, _, err := f.keyFolder()
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := folder.Key(ctx)
+	if errors.Is(err, keys.ErrNoKey) {
+		return nil, nil, usageError("%w; matrix makes one when it is first needed, ohpc-build key generate makes one now", err)
+	}
+	if err != nil {
+		return nil, nil, usageError("%w", err)
+	}
+	return folder, key, nil
 }
 
 func newKeyShow(f *flags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show",
-		Short: "Show where the signing key is, its fingerprint and its user id",
+		Short: "Show where the signing key is, what it is, and which old keys are still published",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			path, key, err := f.existingKey()
+			folder, key, err := f.openKey(cmd.Context())
 			if err != nil {
 				return err
 			}
-			return showKey(cmd, path, key)
+			return showKey(cmd.OutOrStdout(), folder, key)
 		},
 	}
 }
@@ -70,10 +85,10 @@ func newKeyShow(f *flags) *cobra.Command {
 func newKeyExport(f *flags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "export",
-		Short: "Print the public key, armored, as clients import it",
+		Short: "Print the public key, and old ones still published, as clients import them",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, key, err := f.existingKey()
+			_, key, err := f.openKey(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -83,21 +98,29 @@ func newKeyExport(f *flags) *cobra.Command {
 	}
 }
 
-func (f *flags) existingKey() (string, *sign.Key, error) {
-	state, err := f.stateFolder()
-	if err != nil {
-		return "", nil, err
+func showKey(w io.Writer, folder *keys.Folder, key *sign.Key) error {
+	all := key.Published().Keys()
+	k := all[0]
+	if _, err := fmt.Fprintf(w, "source       %s\nfingerprint  %s\n", folder, k.Fingerprint); err != nil {
+		return err
 	}
-	path := matrix.KeyPath(state)
-	key, err := sign.LoadKey(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil, usageError("there is no signing key in %s yet; matrix makes one when it is first needed, ohpc-build key generate makes one now", path)
+	if sub := key.SigningFingerprint(); sub != k.Fingerprint {
+		fmt.Fprintf(w, "subkey       %s\n", sub)
 	}
-	return path, key, err
+	fmt.Fprintf(w, "algorithm    %s\nuser id      %s\ncreated      %s\nexpires      %s\n",
+		k.Algorithm, k.UserID, k.Created.Format("2006-01-02 15:04:05 MST"), expiry(k))
+	for _, old := range all[1:] {
+		fmt.Fprintf(w, "retired      %s  %s, created %s, expires %s\n", old.Fingerprint, old.Algorithm, old.Created.Format(time.DateOnly), expiry(old))
+	}
+	return nil
 }
 
-func showKey(cmd *cobra.Command, path string, key *sign.Key) error {
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "file         %s\nfingerprint  %s\nuser id      %s\ncreated      %s\n",
-		path, key.Fingerprint(), key.UserID(), key.Created().UTC().Format("2006-01-02 15:04:05 MST"))
-	return err
+func expiry(k sign.Public) string {
+	switch {
+	case k.Revoked:
+		return "revoked"
+	case k.Expires.IsZero():
+		return "never"
+	}
+	return k.Expires.Format(time.DateOnly)
 }

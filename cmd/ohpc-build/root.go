@@ -123,6 +123,7 @@ func (f *flags) options(names []string) (matrix.Options, error) {
 		Runtime:       c.Runtime,
 		Mirror:        c.Mirrors.Debian,
 		Emulation:     f.emulation,
+		Key:           c.Key.source(),
 		KeyName:       c.Key.Name,
 		KeyEmail:      c.Key.Email,
 		Progress:      progress,

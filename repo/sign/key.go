@@ -314,13 +314,9 @@ func (k *Key) Save(path string) error {
 // PublicKey is what clients import: the armored public key, and after it those of
 // the retired keys, each in an armor of its own.
 func (k *Key) PublicKey() []byte {
-	text := bytes.Clone(k.armored)
-	for _, e := range k.retired {
-		// What was read from an armor can be written into one.
-		b, _ := armored(openpgp.PublicKeyType, e.Serialize)
-		text = append(text, b...)
-	}
-	return text
+	// What was read from an armor can be written into one.
+	retired, _ := (&Keyring{entities: k.retired}).Armored()
+	return append(bytes.Clone(k.armored), retired...)
 }
 
 // WithRetired is the key with others that do not sign any more, and are published

@@ -2,6 +2,8 @@ package sign
 
 import (
 	"fmt"
+	"os"
+	"slices"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
@@ -49,4 +51,40 @@ func algorithmName(k *packet.PublicKey) string {
 		return "Ed25519"
 	}
 	return fmt.Sprintf("algorithm %d", k.PubKeyAlgo)
+}
+
+// With is the keyring and others behind it.
+func (kr *Keyring) With(other *Keyring) *Keyring {
+	return &Keyring{entities: slices.Concat(kr.entities, other.entities)}
+}
+
+// Armored are the keys as clients import them, each in an armor of its own.
+func (kr *Keyring) Armored() ([]byte, error) {
+	var all []byte
+	for _, e := range kr.entities {
+		b, err := armored(openpgp.PublicKeyType, e.Serialize)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, b...)
+	}
+	return all, nil
+}
+
+// LoadPublic reads the public half of the private key in a file, which may be one
+// that cannot sign any more.
+func LoadPublic(path string) (*Keyring, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	entities, err := readArmored(f, openpgp.PrivateKeyType)
+	if err != nil {
+		return nil, fmt.Errorf("reading the key %s: %w", path, err)
+	}
+	if len(entities) != 1 {
+		return nil, fmt.Errorf("reading the key %s: it holds %d keys, expected one", path, len(entities))
+	}
+	return &Keyring{entities: entities}, nil
 }
