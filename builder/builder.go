@@ -182,6 +182,8 @@ func (b *Builder) explain(ctx context.Context, job Job, err error, out *boundedL
 		return &TimeLimitError{Job: job.ID, Limit: job.Limits.Time}
 	case errors.As(err, &disk) && disk.Full:
 		return fmt.Errorf("%s: %w", job.ID, err)
+	case errors.As(err, &exit) && exit.Killed():
+		return &KilledError{Job: job.ID}
 	case errors.As(err, &exit), errors.As(err, &memory), errors.As(err, &flood), disk != nil:
 		return &BuildError{Job: job.ID, Tail: out.Tail(), Err: err}
 	}

@@ -105,6 +105,14 @@ func (e *TimeLimitError) Error() string {
 	return fmt.Sprintf("%s ran past its time limit of %s and was ended; raise needs.time in its recipe when it honestly takes longer", e.Job, e.Limit)
 }
 
+// KilledError says that somebody ended a build's container from outside. Nothing is
+// known of the package then.
+type KilledError struct{ Job string }
+
+func (e *KilledError) Error() string {
+	return e.Job + ": its container was killed from outside (signal 9), and not for memory; build it again"
+}
+
 // BuildError says that rpmbuild failed, or had to be ended.
 type BuildError struct {
 	Job  string

@@ -11,36 +11,65 @@ import (
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/builder"
+	"github.com/ohpc-build/ohpc-build/matrix/execute"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/matrix/schedule"
 )
 
-// build runs the plan's jobs, or takes their results from the store.
+// build takes the results of the plan's jobs from the store, and runs those that
+// have none.
 func (m *Matrix) build(ctx context.Context) error {
+	if err := m.Fits(); err != nil {
+		return err
+	}
 	stage := m.opt.Progress.Stage("build", len(m.jobs.Plan.Jobs))
 	defer stage.Close()
+	for _, j := range m.jobs.Plan.Jobs {
+		if j.Reason != plan.ReasonReused {
+			continue
+		}
+		row, err := m.reuse(j)
+		if err != nil {
+			return err
+		}
+		stage.Begin(j.ID)
+		m.addJob(j, row)
+		stage.End(j.ID, describe(row))
+	}
 	var mu sync.Mutex // guards the report
-	tasks := m.jobs.Plan.Tasks()
-	for i, j := range m.jobs.Plan.Jobs {
-		tasks[i].Run = func(ctx context.Context, _ int) error {
+	run := m.jobs.Plan.ToRun()
+	tasks, room := m.tasks(run)
+	for i, j := range run.Jobs {
+		tasks[i].Run = func(ctx context.Context, slot int) error {
 			stage.Begin(j.ID)
+			begin := time.Since(m.begun)
 			row, err := m.runJob(ctx, j)
+			row.Begin, row.Slot = report.Seconds(begin), slot+1
 			mu.Lock()
 			defer mu.Unlock()
 			m.addJob(j, row)
+			m.recordJob(ctx, j, row)
 			stage.End(j.ID, describe(row))
 			return err
 		}
 	}
-	failed, err := schedule.Run(ctx, tasks, schedule.Room{Slots: m.opt.Jobs})
+	var opts []schedule.Option
+	if m.opt.FailFast {
+		opts = append(opts, schedule.FailFast())
+	}
+	failed, err := schedule.Run(ctx, tasks, room, opts...)
 	if err != nil {
 		return err
 	}
-	for _, j := range m.jobs.Plan.Jobs {
+	for _, j := range run.Jobs {
 		var need *schedule.NeedError
-		if errors.As(failed[j.ID], &need) {
+		var stopped *schedule.StoppedError
+		switch {
+		case errors.As(failed[j.ID], &need):
 			m.addJob(j, report.Job{Result: report.Skip, Reason: "needs " + need.Need + ", which was not built"})
+		case errors.As(failed[j.ID], &stopped):
+			m.addJob(j, report.Job{Result: report.Skip, Reason: "not started, as " + stopped.Failed + " had failed (--fail-fast)"})
 		}
 	}
 	if err := context.Cause(ctx); err != nil {
@@ -49,12 +78,19 @@ func (m *Matrix) build(ctx context.Context) error {
 	return m.buildErrors(failed)
 }
 
+// reuse is the row of a job whose result was in the store when the run began.
+func (m *Matrix) reuse(j *plan.Job) (report.Job, error) {
+	result := m.jobs.Result(j.ID)
+	row := report.Job{Result: report.Reused, Packages: packageRows(result), Hints: result.Hints}
+	return row, m.writeLock(j)
+}
+
 // buildErrors counts the jobs that failed by themselves, and names one of them. A
 // spec that could not be read is such a failure too: what it makes would be missing.
 func (m *Matrix) buildErrors(failed map[string]error) error {
 	count := 0
 	for _, err := range failed {
-		if !errors.As(err, new(*schedule.NeedError)) {
+		if !schedule.Consequence(err) {
 			count++
 		}
 	}
@@ -75,7 +111,11 @@ func (m *Matrix) buildErrors(failed map[string]error) error {
 func describe(row report.Job) string {
 	switch row.Result {
 	case report.Built:
-		return fmt.Sprintf("built in %s (%s)", time.Duration(row.Seconds*float64(time.Second)).Round(100*time.Millisecond), row.Reason)
+		text := fmt.Sprintf("built in %s (%s)", plan.Duration(row.Seconds).Round(100*time.Millisecond), row.Reason)
+		if row.Attempts > 1 {
+			text += fmt.Sprintf(", after %d attempts", row.Attempts)
+		}
+		return text
 	case report.Fail:
 		return "failed: " + row.Reason
 	}
@@ -88,7 +128,10 @@ func describe(row report.Job) string {
 // addJob enters a job in the report, once for each cell that it serves.
 func (m *Matrix) addJob(j *plan.Job, row report.Job) {
 	row.ID, row.Recipe, row.Variant, row.Target, row.Arch = j.ID, j.Recipe, j.Variant, j.Target, j.Arch
-	row.Key = string(j.Key)
+	row.Key, row.Needs, row.Group = string(j.Key), j.Needs, m.jobs.Variant(j).Recipe.Group
+	if row.Result != report.Reused {
+		row.Expected = report.Seconds(j.Takes)
+	}
 	if row.Result == report.Fail {
 		m.opt.Log.Error("build failed", "job", j.ID, "cell", j.Target+"/"+j.Arch, "log", row.Log)
 	}
@@ -103,8 +146,37 @@ func (m *Matrix) addJob(j *plan.Job, row report.Job) {
 	}
 }
 
-// runJob builds one job, whose needs have all succeeded, or finds its result.
+// runJob builds one job, whose needs have all succeeded, or finds its result. What
+// is the infrastructure's fault is tried again, if that is wanted.
 func (m *Matrix) runJob(ctx context.Context, j *plan.Job) (report.Job, error) {
+	begin := time.Now()
+	log := &jobLog{m: m, name: strings.ReplaceAll(j.ID, "/", "_") + ".log"}
+	defer log.Close()
+	for attempt := 1; ; attempt++ {
+		row, err := m.tryJob(ctx, j, log)
+		row.Attempts = attempt
+		if log.file != nil {
+			row.Log = "logs/" + log.name
+			row.Seconds = report.Seconds(time.Since(begin))
+		}
+		if err == nil || ctx.Err() != nil || attempt > m.opt.Retry || !passing(err) {
+			if err != nil && ctx.Err() == nil && attempt > 1 {
+				row.Reason += fmt.Sprintf("\n(tried %d times)", attempt)
+			}
+			return row, err
+		}
+		wait := m.retryWait << (attempt - 1)
+		m.opt.Log.Warn("a fault that is not the build's; trying again", "job", j.ID, "attempt", attempt, "of", m.opt.Retry+1, "after", wait, "error", err)
+		fmt.Fprintf(log, "\n=== attempt %d of %d failed: %v\n=== it is not the build's fault; trying again after %s\n\n", attempt, m.opt.Retry+1, err, wait)
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+}
+
+// tryJob is one attempt.
+func (m *Matrix) tryJob(ctx context.Context, j *plan.Job, log *jobLog) (report.Job, error) {
 	failed := func(err error) (report.Job, error) {
 		if ctx.Err() != nil {
 			return report.Job{Result: report.Skip, Reason: "interrupted"}, err
@@ -136,31 +208,58 @@ func (m *Matrix) runJob(ctx context.Context, j *plan.Job) (report.Job, error) {
 		m.tellKept(j, &row)
 		return row, err
 	}
-	logName := strings.ReplaceAll(j.ID, "/", "_") + ".log"
-	log, err := m.createLog(logName)
+	if err := log.open(); err != nil {
+		return failed(err)
+	}
+	file, err := execute.Write(m.opt.State, m.jobs.Describe(j, job, parts))
 	if err != nil {
 		return failed(err)
 	}
-	defer log.Close()
-	begin := time.Now()
-	result, isMeta, err := m.jobs.Meta(ctx, j)
-	if isMeta {
-		fmt.Fprintln(log, "a meta-package is written from its list of requirements; rpmbuild did not run")
-	} else {
-		result, err = m.builder.Build(ctx, job, log)
-	}
-	if err == nil {
-		err = m.jobs.Keep(j, parts, result, time.Since(begin))
-	}
 	row := report.Job{Result: report.Built, Reason: j.Reason}
+	outcome, err := m.executor.Execute(ctx, file, log)
 	if err != nil {
 		row, err = failed(err)
-	} else {
-		row.Packages, row.Hints = packageRows(result), result.Hints
+		m.tellKept(j, &row)
+		return row, err
 	}
+	result = outcome.Result
+	m.jobs.Adopt(j, result)
+	if outcome.Reused {
+		row.Result, row.Reason = report.Reused, "another run built it meanwhile"
+	} else {
+		row.PeakMemory, row.CPUSeconds = result.PeakMemory, result.CPUSeconds
+	}
+	row.Packages, row.Hints = packageRows(result), result.Hints
 	m.tellKept(j, &row)
-	row.Seconds, row.Log = report.Seconds(time.Since(begin)), "logs/"+logName
-	return row, err
+	return row, nil
+}
+
+// jobLog is a job's log, which there is when something is built.
+type jobLog struct {
+	m    *Matrix
+	name string
+	file *os.File
+}
+
+func (l *jobLog) open() (err error) {
+	if l.file == nil {
+		l.file, err = l.m.createLog(l.name)
+	}
+	return err
+}
+
+// Write implements [io.Writer]. What comes before there is a log is not kept.
+func (l *jobLog) Write(b []byte) (int, error) {
+	if l.file == nil {
+		return len(b), nil
+	}
+	return l.file.Write(b)
+}
+
+func (l *jobLog) Close() {
+	if l.file != nil {
+		l.file.Close()
+	}
 }
 
 func (m *Matrix) createLog(name string) (*os.File, error) {

@@ -20,10 +20,12 @@ import (
 	"github.com/ohpc-build/ohpc-build/builder/resolve"
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 	"github.com/ohpc-build/ohpc-build/internal/store"
+	"github.com/ohpc-build/ohpc-build/matrix/execute"
 	"github.com/ohpc-build/ohpc-build/matrix/jobs"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/matrix/report/write"
+	"github.com/ohpc-build/ohpc-build/matrix/state"
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/recipes/source"
 	"github.com/ohpc-build/ohpc-build/repo/layout"
@@ -63,6 +65,11 @@ type Options struct {
 	Keep  Keep
 	Shell io.Writer
 
+	// FailFast begins no further build once one has failed. Retry is how often a job
+	// is tried again after a fault of the infrastructure.
+	FailFast bool
+	Retry    int
+
 	// Refresh forgets which packages of the distributions builds were found to need.
 	// Locked is a lock file, or a folder of them, that says it for the recipes.
 	Refresh bool
@@ -96,7 +103,20 @@ type Matrix struct {
 	signed    map[store.Digest]store.Digest // of packages, by their unsigned digest
 	snapshots map[string]snapshot.Snapshot   // by target
 
+	executor  Executor
+	history   *state.DB
+	took      []state.Took  // how long jobs ran before
+	run       int64         // this run in the history; 0: it is not entered
+	begun     time.Time     // with a clock that nobody sets
+	retryWait time.Duration // before the first further attempt
+
 	report *report.Run
+}
+
+// Executor runs single jobs. Each is described in a file in the state folder, and
+// leaves its result in the store.
+type Executor interface {
+	Execute(ctx context.Context, file string, log io.Writer) (*execute.Outcome, error)
 }
 
 // New checks options against the catalogue. The error is a *UsageError.
@@ -142,12 +162,15 @@ func New(opt Options) (*Matrix, error) {
 			return nil, &UsageError{err}
 		}
 	}
+	begun := time.Now()
 	return &Matrix{
 		opt:       opt,
+		begun:     begun,
+		retryWait: retryWait,
 		cells:     cells,
 		signed:    map[store.Digest]store.Digest{},
 		snapshots: map[string]snapshot.Snapshot{},
-		report:    &report.Run{Program: opt.Program, Release: opt.Catalog.Release, Recipes: opt.Recipes, Started: time.Now().UTC()},
+		report:    &report.Run{Program: opt.Program, Release: opt.Catalog.Release, Recipes: opt.Recipes, Started: begun.UTC()},
 	}, nil
 }
 
@@ -264,6 +287,7 @@ func (m *Matrix) makePlan(ctx context.Context) error {
 		Catalog: m.opt.Catalog, Cells: m.cells, Recipes: m.opt.Recipes, Others: m.whole, Families: m.opt.Families, Generated: generated,
 		RpmspecOnly: m.opt.RpmspecOnly,
 		Resolver:    resolve.New(m.store, m.sandbox, indexer{}), Extender: extender{m}, Refresh: m.opt.Refresh, Locked: locks,
+		Took: m.took,
 	}
 	m.jobs, err = jobs.New(ctx, in, m.store, m.sandbox, m.fetcher, m.opt.Log, stage)
 	var mistake *jobs.RecipeError
@@ -328,6 +352,9 @@ func (m *Matrix) steps(ctx context.Context, steps []step) error {
 
 // close gives back what a run keeps beside the store.
 func (m *Matrix) close() {
+	if m.history != nil && m.planOnly {
+		m.tellHistory(m.history.Close())
+	}
 	if m.fetcher != nil {
 		if err := m.fetcher.Close(); err != nil {
 			m.opt.Log.Warn("cleaning up after fetching sources", "error", err)
@@ -351,7 +378,9 @@ func (m *Matrix) finish(err error) (*report.Run, error) {
 	if err != nil && !errors.As(err, &failed) {
 		m.report.Error = err.Error()
 	}
-	m.report.Close(time.Now().UTC())
+	// A clock that was set meanwhile does not count.
+	m.report.Close(m.report.Started.Add(time.Since(m.begun)))
+	m.endRun()
 	if werr := write.Folder(filepath.Join(m.opt.Out, "report"), m.report); werr != nil {
 		return m.report, errors.Join(err, werr)
 	}
@@ -385,6 +414,11 @@ func (m *Matrix) prepare(ctx context.Context) error {
 	}
 	roots := buildroot.New(m.store, m.sandbox, filepath.Join(m.opt.State, "layers", "roots"))
 	m.builder = builder.New(m.store, m.sandbox, roots, m.keeping())
+	m.executor = execute.NewLocal(m.opt.State, m.store, m.builder)
+	if err := m.openHistory(ctx); err != nil {
+		return err
+	}
+	m.beginRun(ctx)
 	m.fetcher = source.New(m.store, source.WithDebianMirror(m.opt.Mirror), source.WithLocal("."))
 	// Making a key takes seconds; a plan is made with it only when a recipe packs it.
 	if !m.planOnly || m.wantsGenerated() {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // Spec says what to run and in what.
@@ -82,6 +83,10 @@ func (e *ExitError) OutOfMemory() bool {
 	// The kernel also kills when the host has no memory left, at any usage.
 	return e.Used.Killed > 0 && e.Limits.Memory > 0 && e.Used.Memory >= e.Limits.Memory*9/10
 }
+
+// Killed says that somebody outside ended the container's first process: the kernel
+// lets nobody inside do so (pid_namespaces(7)), and did not do it for memory itself.
+func (e *ExitError) Killed() bool { return e.Code == 128+int(unix.SIGKILL) && e.Used.Killed == 0 }
 
 // TooManyProcesses says that the container wanted more than Limits.Pids.
 func (e *ExitError) TooManyProcesses() bool { return e.Used.Refused > 0 && e.Limits.Pids > 0 }

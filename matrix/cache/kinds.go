@@ -72,7 +72,8 @@ var kinds = map[string]kind{
 	"spec-sources":   {group: groupSources, rank: rankSource, references: ofAll},
 	"spec":           {group: groupAnswers, rank: rankAnswer},
 	"checks":         {group: groupAnswers, rank: rankAnswer},
-	"durations":      {group: groupMemory, rank: rankAnswer},
+	"durations":      {group: groupMemory, rank: rankSuperseded}, // of earlier versions
+	"ran":            {group: groupMemory, rank: rankAnswer},
 	"parts":          {group: groupMemory, rank: rankAnswer, mentions: true},
 	// The first digest of an address is all that vouches for what comes from it.
 	"addresses": {group: groupMemory, keep: true, mentions: true},

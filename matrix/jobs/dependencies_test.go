@@ -25,6 +25,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/internal/testenv"
+	"github.com/ohpc-build/ohpc-build/matrix/execute"
 	"github.com/ohpc-build/ohpc-build/matrix/jobs"
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/recipes/catalog"
@@ -169,11 +170,18 @@ func (w *world) run(s *jobs.Set, recipe string) (*builder.Result, error) {
 	if err := s.Fetch(w.t.Context(), j); err != nil {
 		return nil, err
 	}
-	result, err = builder.New(w.store, w.sandbox, buildroot.New(w.store, w.sandbox, filepath.Join(w.store.Dir(), "..", "roots"))).Build(w.t.Context(), job, w.t.Output())
+	state := w.t.TempDir()
+	file, err := execute.Write(state, s.Describe(j, job, parts))
 	if err != nil {
 		return nil, err
 	}
-	return result, s.Keep(j, parts, result, time.Second)
+	build := builder.New(w.store, w.sandbox, buildroot.New(w.store, w.sandbox, filepath.Join(w.store.Dir(), "..", "roots")))
+	outcome, err := execute.NewLocal(state, w.store, build).Execute(w.t.Context(), file, w.t.Output())
+	if err != nil {
+		return nil, err
+	}
+	s.Adopt(j, outcome.Result)
+	return outcome.Result, nil
 }
 
 func (w *world) lock(s *jobs.Set, recipe string) *resolve.Lock {

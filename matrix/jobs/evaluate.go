@@ -171,7 +171,7 @@ func (s *Set) take(c *candidate) error {
 	for _, p := range c.result.Packages {
 		j.Produces = append(j.Produces, plan.Produced{Name: p.Name, EVR: p.EVR(), Arch: p.Arch, Provides: p.Provides, Requires: p.Requires})
 	}
-	s.estimate(c)
+	s.estimator.estimate(c)
 	return s.takeAddresses(c)
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
+	"github.com/ohpc-build/ohpc-build/matrix/state"
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/recipes/source"
 	"github.com/ohpc-build/ohpc-build/recipes/spec"
@@ -57,6 +58,8 @@ type Input struct {
 
 	RpmspecOnly bool // see [spec.RpmspecOnly]
 
+	Took []state.Took // how long jobs ran before, for estimates
+
 	// Resolver and Extender provide what is neither ours nor in the images. What they
 	// answered once counts until Refresh asks anew. Locked has what they need not be
 	// asked about: what jobs are made of.
@@ -78,6 +81,7 @@ type Set struct {
 	log     *slog.Logger
 	headers *headerCache
 
+	estimator  *estimator
 	candidates map[string]*candidate // by job
 	targets    *Base
 	kept       map[store.Digest]bool // files of the catalogue that are in the store
@@ -105,7 +109,7 @@ type Progress interface {
 // then. A spec that cannot be read is a failure in the plan.
 func New(ctx context.Context, in Input, st *store.Store, sb Sandbox, fetcher *source.Fetcher, log *slog.Logger, progress Progress) (*Set, error) {
 	s := &Set{
-		in: in, store: st, sandbox: sb, fetcher: fetcher, log: log, headers: newHeaderCache(st),
+		in: in, store: st, sandbox: sb, fetcher: fetcher, log: log, headers: newHeaderCache(st), estimator: newEstimator(in.Took),
 		candidates: map[string]*candidate{}, kept: map[store.Digest]bool{},
 		borrowed: map[*recipes.Target][]spec.Define{}, results: map[string]*builder.Result{},
 		locks: map[string]*resolve.Lock{}, fresh: map[string]bool{}, extensions: map[string][]string{},

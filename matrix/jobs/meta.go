@@ -44,14 +44,19 @@ func (s *Set) setMeta(c *candidate) error {
 // Meta writes the packages of a job that is a meta-package. For others the second
 // result is false.
 func (s *Set) Meta(ctx context.Context, j *plan.Job) (*builder.Result, bool, error) {
-	m := s.candidates[j.ID].meta
-	if m == nil {
+	if s.candidates[j.ID].meta == nil {
 		return nil, false, nil
 	}
-	result, err := meta.Build(ctx, s.store, meta.Spec{
+	result, err := meta.Build(ctx, s.store, s.candidates[j.ID].metaSpec())
+	return result, true, err
+}
+
+// metaSpec is what a meta-package is written from.
+func (c *candidate) metaSpec() meta.Spec {
+	m := c.meta
+	return meta.Spec{
 		Name: m.Name, Version: m.Version, Release: m.Release, Arch: m.Arch, Summary: m.Summary, Description: m.Description,
 		License: m.License, Group: m.Group, URL: m.URL, Requires: m.Requires, Date: m.Date, Author: m.Author, Change: m.Change,
 		SpecName: m.Name + ".spec", SpecText: []byte(m.Spec),
-	})
-	return result, true, err
+	}
 }

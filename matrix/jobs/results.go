@@ -5,22 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/ohpc-build/ohpc-build/builder"
 	"github.com/ohpc-build/ohpc-build/builder/buildroot"
 	"github.com/ohpc-build/ohpc-build/builder/resolve"
 	"github.com/ohpc-build/ohpc-build/internal/store"
+	"github.com/ohpc-build/ohpc-build/matrix/execute"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
-	"github.com/ohpc-build/ohpc-build/recipes"
-)
-
-// The kinds of records: a job's result by its key, and by its name the parts with
-// which it ran last, and how long that took.
-const (
-	recordResult = "results"
-	recordParts  = "parts"
-	recordTook   = "durations"
 )
 
 // history is the name under which a job's past is kept. A recipe of an OpenHPC tree
@@ -30,30 +21,6 @@ func (c *candidate) history() string {
 		return "tree " + c.job.ID
 	}
 	return c.job.ID
-}
-
-// What a build is held to take when it never ran and its recipe does not say.
-// Most of OpenHPC's components need a few minutes, a meta-package nothing.
-const (
-	usualTime = 3 * time.Minute
-	metaTime  = 10 * time.Millisecond
-)
-
-// estimate tells a job how long it will take.
-func (s *Set) estimate(c *candidate) {
-	j := c.job
-	if err := s.store.Record(recordTook, c.history(), &j.Takes); err == nil && j.Takes > 0 {
-		j.Recorded = true
-		return
-	}
-	switch {
-	case c.variant.Recipe.Kind == recipes.MetaPackage:
-		j.Takes = metaTime
-	case c.variant.Recipe.Needs.Takes > 0:
-		j.Takes = time.Duration(c.variant.Recipe.Needs.Takes)
-	default:
-		j.Takes = usualTime
-	}
 }
 
 // Fetch brings everything that a job is made of into the store. Of a spec whose
@@ -122,22 +89,30 @@ func (s *Set) find(j *plan.Job) (*builder.Result, builder.Job, plan.Parts, error
 	return nil, job, parts, nil
 }
 
-// Keep remembers a job's result, and how long it took to make.
-func (s *Set) Keep(j *plan.Job, parts plan.Parts, result *builder.Result, took time.Duration) error {
+// Describe is a job as an executor gets it. Find has given it its key and what the
+// builder needs, which the caller may have completed.
+func (s *Set) Describe(j *plan.Job, job builder.Job, parts plan.Parts) execute.Description {
+	c := s.candidates[j.ID]
+	d := execute.Description{
+		Name: c.history(), Recipe: j.Recipe, Variant: j.Variant, Target: j.Target, Reason: j.Reason,
+		Key: j.Key, Parts: parts, Lock: s.Lock(j), Job: job,
+	}
+	if c.meta != nil {
+		spec := c.metaSpec()
+		d.Meta, d.Lock = &spec, nil
+		d.Job.ID, d.Job.Arch = j.ID, j.Arch
+	}
+	return d
+}
+
+// History is the name under which a job's past is kept.
+func (s *Set) History(j *plan.Job) string { return s.candidates[j.ID].history() }
+
+// Adopt takes what an executor has made for a job's result.
+func (s *Set) Adopt(j *plan.Job, result *builder.Result) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// The result first: the parts only explain it.
-	if err := s.store.PutRecord(recordResult, string(j.Key), result); err != nil {
-		return err
-	}
-	if err := s.store.PutRecord(recordParts, s.candidates[j.ID].history(), parts); err != nil {
-		return err
-	}
-	if err := s.store.PutRecord(recordTook, s.candidates[j.ID].history(), took); err != nil {
-		return err
-	}
 	s.results[j.ID] = result
-	return nil
 }
 
 // settle gives each job of the plan its key and reason, as far as they follow
@@ -179,11 +154,7 @@ func (s *Set) pending(j *plan.Job) string {
 
 // lastParts are those with which a job ran last; nil when it never did.
 func (s *Set) lastParts(j *plan.Job) plan.Parts {
-	var last plan.Parts
-	if err := s.store.Record(recordParts, s.candidates[j.ID].history(), &last); err != nil {
-		return nil
-	}
-	return last
+	return execute.Parts(s.store, s.candidates[j.ID].history())
 }
 
 // complete adds to a job what its build root holds beside the image. All jobs that it
@@ -215,20 +186,10 @@ func from(o resolve.Origin) string {
 }
 
 // stored finds the result of an earlier build, if all of it is still there.
-// Its bytes are verified when they are used.
 func (s *Set) stored(key store.Digest) (*builder.Result, bool) {
-	result := &builder.Result{}
-	if err := s.store.Record(recordResult, string(key), result); err != nil {
-		if !errors.Is(err, store.ErrNotFound) {
-			s.log.Warn("a stored result is of no use and will be made anew", "key", key, "error", err)
-		}
-		return nil, false
+	result, err := execute.Result(s.store, key)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		s.log.Warn("a stored result is of no use and will be made anew", "key", key, "error", err)
 	}
-	for _, p := range result.Packages {
-		if _, err := s.store.Path(p.Digest); err != nil {
-			s.log.Warn("a stored package is of no use and will be made anew", "package", p.File, "error", err)
-			return nil, false
-		}
-	}
-	return result, true
+	return result, err == nil
 }

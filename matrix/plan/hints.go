@@ -38,10 +38,10 @@ func newHints(cells map[cell]*world, skips []Skip, failures []Failure) *hints {
 		h.gone[at] = append(h.gone[at], absence{path.Base(recipe), why})
 	}
 	for _, f := range failures {
-		add(f.Recipe, f.Target, f.Arch, name(f.Recipe, f.Variant)+" could not be read")
+		add(f.Recipe, f.Target, f.Arch, Name(f.Recipe, f.Variant)+" could not be read")
 	}
 	for _, s := range skips {
-		add(s.Recipe, s.Target, s.Arch, name(s.Recipe, s.Variant)+" is skipped: "+s.Reason)
+		add(s.Recipe, s.Target, s.Arch, Name(s.Recipe, s.Variant)+" is skipped: "+s.Reason)
 	}
 	return h
 }

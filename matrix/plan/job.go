@@ -122,13 +122,14 @@ func (f Failure) Error() string {
 
 // ID is the name of a job: stable from run to run.
 func ID(recipe, variant, target, arch string) string {
-	return name(recipe, variant) + "/" + target + "/" + arch
+	return Name(recipe, variant) + "/" + target + "/" + arch
 }
 
 // Name is the job's ID without its cell.
-func (j *Job) Name() string { return name(j.Recipe, j.Variant) }
+func (j *Job) Name() string { return Name(j.Recipe, j.Variant) }
 
-func name(recipe, variant string) string {
+// Name is how a recipe's variant is called.
+func Name(recipe, variant string) string {
 	if variant != "" {
 		recipe += "@" + variant
 	}

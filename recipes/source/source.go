@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,6 +102,12 @@ func (e *FetchError) Error() string {
 		fmt.Fprintf(&b, "\n  %s: %v", t.Place, t.Err)
 	}
 	return b.String()
+}
+
+// Passing says whether asking again may have another end: at one place a server or
+// the network was in trouble.
+func (e *FetchError) Passing() bool {
+	return slices.ContainsFunc(e.Tries, func(t Try) bool { return passing(t.Err) && !errors.Is(t.Err, fs.ErrNotExist) })
 }
 
 // Unwrap returns the reason of each place.
