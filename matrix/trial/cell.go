@@ -30,6 +30,10 @@ type Cell struct {
 	Tests    []Test
 
 	Exceptions []content.Exception // what recipes declare that packages may hold
+
+	// Fresh says that nothing of earlier trials is believed: the snapshot is not one
+	// that never changes.
+	Fresh bool
 }
 
 // Test is a recipe's test script.

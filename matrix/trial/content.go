@@ -94,7 +94,8 @@ func (t *Trial) tryContent(ctx context.Context, k check) (validate.Check, error)
 func (t *Trial) inspect(ctx context.Context, rec rpmmd.Record) (*rpm.Package, *content.Report, error) {
 	name := content.Version + " " + rec.Checksum.Type + ":" + rec.Checksum.Value
 	report := &content.Report{}
-	if err := t.store.Record(recordContent, name, report); err == nil && report.Package != "" {
+	known := t.store.Record(recordContent, name, report) == nil && report.Package != ""
+	if known && !t.cell.Fresh {
 		p, err := rpm.ReadFile(t.path(rec))
 		return p, report, err
 	}
@@ -106,6 +107,9 @@ func (t *Trial) inspect(ctx context.Context, rec rpmmd.Record) (*rpm.Package, *c
 	p, err := rpm.Read(file, rec.Size)
 	if err != nil {
 		return nil, nil, err
+	}
+	if known {
+		return p, report, nil
 	}
 	if report, err = content.Inspect(ctx, p, file); err != nil {
 		return nil, nil, err
