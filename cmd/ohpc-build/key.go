@@ -43,21 +43,12 @@ func (f *flags) keyFolder() (*keys.Folder, sign.Params, error) {
 }
 
 // existingKey is the key that signs, with the retired ones, and where it is.
-func (f *flags) existingKey() (string, *sign.Key, error) {
-	folder, key, err := f.openKey(context.Background()) // whoever holds it has a time limit
-	if err != nil {
-		return "", nil, err
-	}
-	return folder.String(), key, nil
-}
-
-// openKey is the key that signs, with the retired ones.
-func (f *flags) openKey(ctx context.Context) (*keys.Folder, *sign.Key, error) {
+func (f *flags) existingKey() (*keys.Folder, *sign.Key, error) {
 	folder, _, err := f.keyFolder()
 	if err != nil {
 		return nil, nil, err
 	}
-	key, err := folder.Key(ctx)
+	key, err := folder.Key(context.Background()) // whoever holds it has a time limit
 	if errors.Is(err, keys.ErrNoKey) {
 		return nil, nil, usageError("%w; matrix makes one when it is first needed, ohpc-build key generate makes one now", err)
 	}
@@ -73,7 +64,7 @@ func newKeyShow(f *flags) *cobra.Command {
 		Short: "Show where the signing key is, what it is, and which old keys are still published",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			folder, key, err := f.openKey(cmd.Context())
+			folder, key, err := f.existingKey()
 			if err != nil {
 				return err
 			}
@@ -88,7 +79,7 @@ func newKeyExport(f *flags) *cobra.Command {
 		Short: "Print the public key, and old ones still published, as clients import them",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, key, err := f.openKey(cmd.Context())
+			_, key, err := f.existingKey()
 			if err != nil {
 				return err
 			}

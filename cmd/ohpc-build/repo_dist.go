@@ -73,7 +73,7 @@ func (f *flags) dist(cmd *cobra.Command, tree *channel.Tree, c layout.Channel, k
 		if err != nil {
 			return err
 		}
-		if err := verify.Repository(cmd.Context(), snap.Dir, key.Keyring()); err != nil {
+		if err := verify.Repository(cmd.Context(), snap.Dir, key.Published()); err != nil {
 			return err
 		}
 		for _, arch := range snap.Arches {
