@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -87,6 +88,56 @@ func (t *Tree) mirrorlist(p layout.Pointer) ([]string, error) {
 		return nil, fmt.Errorf("%s: %w", p.Mirrorlist(), err)
 	}
 	return ids, nil
+}
+
+// Check tells whether a channel is as a publish leaves it, without reading its
+// snapshots.
+func (t *Tree) Check(p layout.Pointer) error {
+	ids, err := t.mirrorlist(p)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if _, err := t.root.Lstat(layout.SnapshotDir(p.Target, id)); err != nil {
+			return fmt.Errorf("%s: it names a snapshot that is not there: %w", p.Mirrorlist(), err)
+		}
+	}
+	if to, err := t.root.Readlink(p.Link()); err != nil {
+		return err
+	} else if to != linkTo(p, ids[0]) {
+		return fmt.Errorf("%s: it leads to %s, the mirrorlist to snapshot %s", p.Link(), to, ids[0])
+	}
+	s, err := snapshot.Open(t.dir, p.Target, ids[0])
+	if err != nil {
+		return err
+	}
+	base, err := layout.ParseURL(s.URL)
+	if err != nil {
+		return err
+	}
+	want, err := layout.ClientFile(base, p, "")
+	if err != nil {
+		return err
+	}
+	if is, err := t.read(p.RepoFile()); err != nil {
+		return err
+	} else if !bytes.Equal(is, want) {
+		return fmt.Errorf("%s: it is not what was published", p.RepoFile())
+	}
+	entries, err := t.History(p)
+	if err != nil {
+		return err
+	}
+	if n := len(entries); n == 0 || entries[n-1].ID != ids[0] {
+		return fmt.Errorf("%s: its last entry is not the current snapshot", historyFile(p))
+	}
+	return nil
+}
+
+// Interrupted tells whether a publish waits to be completed.
+func (t *Tree) Interrupted() (bool, error) {
+	moves, err := t.pending()
+	return len(moves) > 0, err
 }
 
 // Pointers are all that there are: what was published, in which channel.

@@ -135,3 +135,6 @@ func sweep(ctx context.Context, dir string, dryRun bool) (bool, error) {
 	}
 	return true, nil
 }
+
+// Doomed is the name of something that is about to be removed: a leftover already.
+func Doomed(name string) string { return scratchPrefix + "gone-" + name }

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"syscall"
 
 	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
@@ -28,10 +29,17 @@ const maxProblems = 20
 // Repository reads everything of a snapshot again: the signature of repomd.xml, the
 // public keys beside it, the data files' sizes and digests, each package's
 // digest, signatures and place in the metadata, and that nothing else is there.
-// The error joins all that is wrong, each naming its file. Only the .repo file
-// says nothing of itself and is not verified.
+// The error joins all that is wrong, each naming its file. The .repo file is
+// verified where a manifest tells its digest.
 func Repository(ctx context.Context, dir string, trusted *sign.Keyring) error {
-	v := &verifier{ctx: ctx, dir: dir, trusted: trusted, expected: map[string]bool{layout.RepoFileName: true, snapshot.ManifestFile: true}, ids: map[string]bool{}}
+	return repository(ctx, dir, trusted, map[fileID]string{})
+}
+
+func repository(ctx context.Context, dir string, trusted *sign.Keyring, known map[fileID]string) error {
+	v := &verifier{
+		ctx: ctx, dir: dir, trusted: trusted, known: known,
+		expected: map[string]bool{layout.RepoFileName: true, snapshot.ManifestFile: true}, ids: map[string]bool{},
+	}
 	md, err := v.repomd()
 	if err != nil {
 		return fmt.Errorf("verifying %s: %w", dir, err) // nothing below it can be believed
@@ -39,6 +47,7 @@ func Repository(ctx context.Context, dir string, trusted *sign.Keyring) error {
 	v.keys()
 	v.packages(md)
 	v.lists(md)
+	v.manifest()
 	v.strangers()
 	if err := errors.Join(v.problems...); err != nil {
 		return fmt.Errorf("verifying %s: %w", dir, err)
@@ -50,10 +59,15 @@ type verifier struct {
 	ctx      context.Context //nolint:containedctx // lives as long as one call
 	dir      string
 	trusted  *sign.Keyring
-	expected map[string]bool // slash-separated paths of all files that belong there
-	ids      map[string]bool // digests of the packages in primary
+	expected map[string]bool   // slash-separated paths of all files that belong there
+	ids      map[string]bool   // digests of the packages in primary
+	known    map[fileID]string // digests of packages that were verified in another snapshot
+	contents snapshot.Contents
 	problems []error
 }
+
+// fileID is a file, whatever its names: snapshots share their packages.
+type fileID struct{ device, inode uint64 }
 
 func (v *verifier) problem(name string, err error) {
 	if len(v.problems) < maxProblems {
@@ -175,10 +189,13 @@ func (v *verifier) record(rec rpmmd.Record) error {
 	}
 	v.expected[rec.Location] = true
 	v.ids[rec.Checksum.Value] = true
+	v.contents.Add(rec.Location, rec.Checksum.Value)
 	name := filepath.Join(v.dir, filepath.FromSlash(rec.Location))
-	if fi, err := os.Lstat(name); err != nil {
+	fi, err := os.Lstat(name)
+	if err != nil {
 		return err
-	} else if !fi.Mode().IsRegular() {
+	}
+	if !fi.Mode().IsRegular() {
 		return errors.New("it is no regular file")
 	}
 	f, err := os.Open(name)
@@ -186,20 +203,38 @@ func (v *verifier) record(rec rpmmd.Record) error {
 		return err
 	}
 	defer f.Close()
-	h := sha256.New()
-	size, err := io.Copy(h, f)
-	if err != nil {
-		return err
-	}
-	if got := hex.EncodeToString(h.Sum(nil)); rec.Checksum.Type != "sha256" || got != rec.Checksum.Value || size != rec.Size {
-		return fmt.Errorf("its digest is sha256 %s with %d bytes, the metadata say %s %s with %d",
-			got, size, rec.Checksum.Type, rec.Checksum.Value, rec.Size)
-	}
-	p, err := v.trusted.VerifyPackage(v.ctx, f, size)
+	p, err := v.verified(f, fi, rec)
 	if err != nil {
 		return err
 	}
 	return describes(rec, p)
+}
+
+// verified verifies a package's digests and signatures. One that was verified in
+// another snapshot is not read again: it is the same file.
+func (v *verifier) verified(f *os.File, fi fs.FileInfo, rec rpmmd.Record) (*rpm.Package, error) {
+	sys, hasID := fi.Sys().(*syscall.Stat_t)
+	var id fileID
+	if hasID {
+		id = fileID{uint64(sys.Dev), sys.Ino} //nolint:unconvert // not everywhere 64 bits
+		if v.known[id] == rec.Checksum.Value && rec.Checksum.Type == "sha256" && fi.Size() == rec.Size {
+			return rpm.Read(f, fi.Size())
+		}
+	}
+	h := sha256.New()
+	size, err := io.Copy(h, f)
+	if err != nil {
+		return nil, err
+	}
+	if got := hex.EncodeToString(h.Sum(nil)); rec.Checksum.Type != "sha256" || got != rec.Checksum.Value || size != rec.Size {
+		return nil, fmt.Errorf("its digest is sha256 %s with %d bytes, the metadata say %s %s with %d",
+			got, size, rec.Checksum.Type, rec.Checksum.Value, rec.Size)
+	}
+	p, err := v.trusted.VerifyPackage(v.ctx, f, size)
+	if err == nil && hasID {
+		v.known[id] = rec.Checksum.Value
+	}
+	return p, err
 }
 
 // describes compares what the metadata say with the package's own header.
@@ -242,6 +277,31 @@ func (v *verifier) lists(md *rpmmd.Repomd) {
 		r.Close()
 		if err != nil {
 			v.problem(kind, err)
+		}
+	}
+}
+
+// manifest verifies what a snapshot says of itself. A repository need not have one.
+func (v *verifier) manifest() {
+	m, id, err := snapshot.ReadManifest(v.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err != nil {
+		v.problem(snapshot.ManifestFile, err)
+		return
+	}
+	if name := filepath.Base(v.dir); layout.IsID(name) && name != id {
+		v.problem(snapshot.ManifestFile, fmt.Errorf("it is of snapshot %s", id))
+	}
+	if m.Packages != v.contents.Packages() || m.Contents != v.contents.Digest() {
+		v.problem(snapshot.ManifestFile, errors.New("it was written for other packages"))
+	}
+	for name, want := range map[string]string{layout.RepoFileName: m.ClientFile, layout.KeyFile(m.Release): m.Key} {
+		if b, err := v.small(name); err != nil {
+			v.problem(name, err)
+		} else if snapshot.Digest(b) != want {
+			v.problem(name, errors.New("it is not what was published"))
 		}
 	}
 }

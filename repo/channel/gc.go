@@ -1,0 +1,248 @@
+package channel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/ohpc-build/ohpc-build/repo/layout"
+	"github.com/ohpc-build/ohpc-build/repo/lock"
+	"github.com/ohpc-build/ohpc-build/repo/snapshot"
+)
+
+// Retention says what a collection leaves.
+type Retention struct {
+	Keep   int           // how many snapshots of each channel's history can be rolled back to, beside the current one
+	Retain time.Duration // for which a snapshot stays after its last use; see DefaultRetain
+	DryRun bool          // nothing is removed
+}
+
+// Collected is what a collection has removed.
+type Collected struct {
+	Snapshots []snapshot.Snapshot
+	Leftovers []string // of interrupted runs, relative to the tree's folder
+	Kept      int      // snapshots
+}
+
+// Collect removes snapshots that nobody needs: they are no channel's current one
+// nor among those that one can be rolled back to, no channel had them within the
+// retention time, and they were not made or found made within it, so that they
+// are waiting to be published. What interrupted writers left goes too.
+func (t *Tree) Collect(ctx context.Context, r Retention) (Collected, error) {
+	l, err := t.lock(ctx)
+	if err != nil {
+		return Collected{}, fmt.Errorf("removing snapshots: %w", err)
+	}
+	done, doomed, err := t.doom(ctx, r)
+	// What is doomed has no name any more: others need not wait for its removal.
+	err = errors.Join(err, l.Release())
+	for _, dir := range doomed {
+		err = errors.Join(err, ctx.Err())
+		if err == nil {
+			err = t.root.RemoveAll(dir)
+		}
+	}
+	if err != nil {
+		return done, fmt.Errorf("removing snapshots: %w", err)
+	}
+	return done, nil
+}
+
+// doom renames what is to be removed, so that a removal that is interrupted leaves
+// no snapshot that lacks something, but only leftovers. It returns their folders.
+func (t *Tree) doom(ctx context.Context, r Retention) (done Collected, doomed []string, err error) {
+	needed, err := t.needed(r)
+	if err != nil {
+		return done, nil, err
+	}
+	targets, err := t.list(layout.Snapshots)
+	if err != nil {
+		return done, nil, err
+	}
+	since := t.opt.Now().Add(-r.Retain)
+	for _, target := range targets {
+		dir := layout.SnapshotDir(target, "")
+		left, err := lock.Sweep(ctx, filepath.Join(t.dir, filepath.FromSlash(dir)), r.DryRun)
+		for _, name := range left {
+			done.Leftovers = append(done.Leftovers, path.Join(dir, name))
+		}
+		if err != nil {
+			return done, doomed, err
+		}
+		ids, err := t.list(dir)
+		if err != nil {
+			return done, doomed, err
+		}
+		for _, id := range ids {
+			fi, err := t.root.Lstat(layout.SnapshotDir(target, id))
+			if err != nil {
+				return done, doomed, err
+			}
+			if !layout.IsID(id) || !fi.IsDir() || needed[target+"/"+id] || fi.ModTime().After(since) {
+				done.Kept++
+				continue
+			}
+			s, err := snapshot.Open(t.dir, target, id)
+			if err != nil { // damaged, and needed by nobody
+				s = snapshot.Snapshot{ID: id, Target: target}
+			}
+			done.Snapshots = append(done.Snapshots, s)
+		}
+	}
+	if r.DryRun {
+		return done, nil, nil
+	}
+	if err := t.forget(done.Snapshots); err != nil {
+		return done, nil, err
+	}
+	for _, s := range done.Snapshots {
+		gone := layout.SnapshotDir(s.Target, lock.Doomed(s.ID))
+		if err := t.root.Rename(layout.SnapshotDir(s.Target, s.ID), gone); err != nil {
+			return done, doomed, err
+		}
+		doomed = append(doomed, gone)
+	}
+	return done, doomed, nil
+}
+
+// needed are the snapshots, as <target>/<id>, that channels need.
+func (t *Tree) needed(r Retention) (map[string]bool, error) {
+	needed := map[string]bool{}
+	since := t.opt.Now().Add(-r.Retain)
+	pointers, err := t.Pointers()
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range pointers {
+		current, err := t.currentID(p)
+		if err != nil {
+			return nil, err
+		}
+		needed[p.Target+"/"+current] = true
+		// The link follows the mirrorlist, but nobody's mistake is made worse here.
+		if to, err := t.root.Readlink(p.Link()); err == nil {
+			needed[p.Target+"/"+path.Base(to)] = true
+		}
+		entries, err := t.History(p)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range recent(entries, r.Keep, since) {
+			needed[p.Target+"/"+id] = true
+		}
+	}
+	return needed, nil
+}
+
+// recent are the snapshots of a history that can be rolled back to, as many as
+// keep says, and those that were current since a time.
+func recent(entries []Entry, keep int, since time.Time) []string {
+	var ids []string
+	distinct := 0
+	for i, e := range slices.Backward(entries) {
+		last := i == len(entries)-1
+		known := slices.Contains(ids, e.ID)
+		if !last && !known {
+			distinct++
+		}
+		if last || distinct <= keep || !entries[i+1].Time.Before(since) {
+			ids = append(ids, e.ID)
+		}
+	}
+	return ids
+}
+
+// forget takes snapshots that are about to be removed out of mirrorlists and
+// histories.
+func (t *Tree) forget(gone []snapshot.Snapshot) error {
+	pointers, err := t.Pointers()
+	if err != nil {
+		return err
+	}
+	for _, p := range pointers {
+		isGone := func(id string) bool {
+			return slices.ContainsFunc(gone, func(s snapshot.Snapshot) bool { return s.Target == p.Target && s.ID == id })
+		}
+		ids, err := t.mirrorlist(p)
+		if err != nil {
+			return err
+		}
+		if left := slices.DeleteFunc(slices.Clone(ids), isGone); len(left) < len(ids) {
+			s, err := snapshot.Open(t.dir, p.Target, left[0])
+			if err != nil {
+				return err
+			}
+			base, err := layout.ParseURL(s.URL)
+			if err != nil {
+				return err
+			}
+			if err := t.replace(p.Mirrorlist(), layout.MirrorlistFile(base, p.Target, left[0], left[1:]...)); err != nil {
+				return err
+			}
+		}
+		entries, err := t.History(p)
+		if err != nil {
+			return err
+		}
+		left := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return isGone(e.ID) })
+		if len(left) == len(entries) {
+			continue
+		}
+		b, err := encodeHistory(left)
+		if err != nil {
+			return err
+		}
+		if err := t.replace(historyFile(p), b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replace gives a file other content at once.
+func (t *Tree) replace(name string, b []byte) error {
+	r := t.replacement(name)
+	if err := t.write(r.tmp, b); err != nil {
+		return errors.Join(err, t.abandon([]replacement{r}))
+	}
+	if err := t.root.Rename(r.tmp, r.name); err != nil {
+		return err
+	}
+	return t.sync(path.Dir(name))
+}
+
+// Drop ends a channel, such as that of a pull request: its clients find nothing any
+// more. Its snapshots stay until they are collected.
+func (t *Tree) Drop(ctx context.Context, p layout.Pointer) error {
+	if err := p.Check(); err != nil {
+		return err
+	}
+	l, err := t.lock(ctx)
+	if err != nil {
+		return fmt.Errorf("dropping %s: %w", p, err)
+	}
+	ids, err := t.mirrorlist(p)
+	now := t.opt.Now()
+	for _, id := range t.existing(p.Target, ids) {
+		// Clients may still be there: it was used just now.
+		err = errors.Join(err, t.root.Chtimes(layout.SnapshotDir(p.Target, id), now, now))
+	}
+	// The mirrorlist, which makes it a channel, goes last: a drop can be repeated.
+	for _, name := range []string{p.RepoFile(), p.Link(), historyFile(p), p.Mirrorlist()} {
+		if err == nil {
+			err = t.remove(name)
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("nothing is published there: %w", err)
+	}
+	if err = errors.Join(err, l.Release()); err != nil {
+		return fmt.Errorf("dropping %s: %w", p, err)
+	}
+	return nil
+}
