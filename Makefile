@@ -10,9 +10,10 @@ VERSION      := $(shell git describe --tags --always --dirty 2>/dev/null || echo
 MAKEFLAGS    += --no-print-directory
 MATRIX_FLAGS ?=
 TEST_FLAGS   ?=
+FUZZTIME     ?= 2s
 BENCH_FLAGS  ?=
 
-.PHONY: all build matrix test unit bench lint docs host clean help
+.PHONY: all build matrix test unit fuzz bench lint docs host clean help
 all: build
 
 help: ## what can be made
@@ -33,6 +34,9 @@ test: host ## all tests: unit, and integration with the real rpm, dnf, zypper, r
 
 unit: ## the tests that need no container
 	$(GO) test -short ./...
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@sh ci/fuzz.sh $(FUZZTIME) $(GO)
 
 bench: host build ## figures beside those of other programs (BENCH=name, TREE=checkout of OpenHPC)
 	$(GO) run ./ci/bench $(if $(BENCH),-bench '$(BENCH)') $(if $(TREE),-tree '$(TREE)') $(BENCH_FLAGS)

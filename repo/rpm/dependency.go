@@ -140,8 +140,29 @@ var (
 	enhanceTags    = dependencyTags{TagEnhanceName, TagEnhanceFlags, TagEnhanceVersion}
 )
 
-// Provides iterates over what the package provides.
-func (p *Package) Provides() iter.Seq[Dependency] { return p.dependencies(provideTags) }
+// Provides iterates over what the package provides. A package of format 3 provides
+// itself, too, where its header does not say so (rpm 4: headerutil.c,
+// providePackageNVR).
+func (p *Package) Provides() iter.Seq[Dependency] {
+	listed := p.dependencies(provideTags)
+	if p.Format != 3 || p.Source() {
+		return listed
+	}
+	return func(yield func(Dependency) bool) {
+		itself := Dependency{Name: p.Name, Flags: Equal, Version: p.EVR().String()}
+		for d := range listed {
+			if !yield(d) {
+				return
+			}
+			if d == itself {
+				itself.Name = ""
+			}
+		}
+		if itself.Name != "" {
+			yield(itself)
+		}
+	}
+}
 
 // Requires iterates over what the package requires, what only its scripts or
 // rpm itself must have included.

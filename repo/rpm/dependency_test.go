@@ -86,3 +86,24 @@ func TestDependencyString(t *testing.T) {
 		require.Equal(t, want, d.String())
 	}
 }
+
+// FuzzDependency parses versions and compares ranges of any text: what is parsed
+// is written as it was, and no range depends on which side asks.
+func FuzzDependency(f *testing.F) {
+	f.Add("1:2-3", "1:2", uint32(equal), uint32(atLeast))
+	f.Add("0:", "-", uint32(less), uint32(greater))
+	f.Add(":1~a^b-c-d", "99999999999999999999:x", uint32(atMost), uint32(0))
+	f.Add("(a if b)", "1^", uint32(15), uint32(rpm.ScriptPre|rpm.MissingOK))
+	f.Fuzz(func(t *testing.T, v, w string, fv, fw uint32) {
+		a, b := rpm.Dependency{Name: "n", Flags: rpm.Sense(fv), Version: v}, rpm.Dependency{Name: "n", Flags: rpm.Sense(fw), Version: w}
+		require.Equal(t, a.SatisfiedBy(b), b.SatisfiedBy(a))
+		require.True(t, a.SatisfiedBy(rpm.Dependency{Name: "n"}))
+		_, _, _ = a.String(), a.Rich(), a.Flags.Operator()
+		e := a.EVR()
+		if e.Release != "" || !strings.Contains(e.Version, "-") { // all but those with nothing after the last dash
+			require.Equal(t, e, rpm.ParseEVR(e.String()), "%q", v)
+		}
+		o := b.EVR()
+		require.Equal(t, e.Compare(o), -o.Compare(e))
+	})
+}

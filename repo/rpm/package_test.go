@@ -12,6 +12,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"runtime/metrics"
 	"slices"
 	"strconv"
 	"strings"
@@ -390,13 +391,28 @@ func FuzzRead(f *testing.F) {
 	c.Signature = []rpmtest.Entry{rpmtest.Binary(268, []byte("x")), rpmtest.Texts(278, "eA=="), rpmtest.Int64s(271, 5)}
 	f.Add(c.Bytes())
 	f.Add(binary.BigEndian.AppendUint64(rpmtest.Lead(), 0x8eade80100000000))
+	six := rpmtest.Format6(f, "six", "/f", "x")
+	six.Signature = []rpmtest.Entry{rpmtest.Texts(278, "eA==", "?"), rpmtest.Binary(1002, []byte("x")), rpmtest.Binary(999, make([]byte, 8))}
+	f.Add(six.Bytes())
+	c.Format, c.Signature = 3, nil
+	f.Add(c.Bytes())
 	f.Fuzz(func(t *testing.T, b []byte) {
+		before := allocated()
 		p, err := read(b)
+		// What is allocated grows with the file, not with what it says of itself.
+		require.Less(t, allocated()-before, uint64(16*len(b)+1<<20))
 		if err != nil {
 			return
 		}
 		exercise(t, p, b)
 	})
+}
+
+// allocated is how much has been allocated so far, in bytes.
+func allocated() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
 }
 
 // exercise calls everything that reads a package.

@@ -66,7 +66,7 @@ func BuildText(t testing.TB, spec, arch string, args ...string) []string {
 	return packages
 }
 
-// writeSources makes a small file for each source that a spec names.
+// writeSources makes a small file for each source and patch that a spec names.
 func writeSources(t testing.TB, spec, dir string) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -74,7 +74,7 @@ func writeSources(t testing.TB, spec, dir string) {
 	}
 	for line := range strings.Lines(spec) {
 		tag, value, ok := strings.Cut(line, ":")
-		if !ok || !strings.HasPrefix(tag, "Source") {
+		if !ok || !strings.HasPrefix(tag, "Source") && !strings.HasPrefix(tag, "Patch") {
 			continue
 		}
 		name := filepath.Base(strings.TrimSpace(value))
@@ -92,4 +92,13 @@ func Varied(t testing.TB) []string {
 	packages = append(packages, Build(t, "meta", "noarch")...)
 	packages = append(packages, Build(t, "latin", "aarch64")...)
 	return packages
+}
+
+// Wide builds packages with what Varied leaves out: every kind of trigger,
+// compiled libraries and programs, files with capabilities and special modes,
+// long lists of files and changes, and source packages without their sources. It
+// takes a few seconds.
+func Wide(t testing.TB) []string {
+	t.Helper()
+	return append(Build(t, "wide", "x86_64"), Build(t, "closed", "noarch")...)
 }

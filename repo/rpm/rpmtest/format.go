@@ -20,7 +20,7 @@ func (c Craft) format3() []byte {
 	content := slices.Concat(main, c.Payload)
 	sum := md5.Sum(content)
 	signature := Header(0, replace([]Entry{
-		Int32s(1000, uint32(len(content))), Binary(1004, sum[:]), Int32s(1007, uint32(len(c.Payload))),
+		Int32s(1000, uint32(len(content))), Binary(1004, sum[:]),
 	}, c.Signature))
 	return slices.Concat(Lead(), pad(signature, 8), content)
 }
