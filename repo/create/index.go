@@ -102,16 +102,12 @@ func (c *creation) saveIndex(w *written, repomd []byte, begun time.Time) error {
 	if old, err := os.ReadFile(c.Index); err == nil && bytes.Equal(old, b) {
 		return nil
 	}
-	f, err := os.CreateTemp(filepath.Dir(c.Index), ".index-")
-	if err != nil {
+	// The lock on the metadata is one on the index too.
+	fresh := c.Index + ".new"
+	if err := os.WriteFile(fresh, b, 0o644); err != nil {
 		return fmt.Errorf("keeping the index of the metadata: %w", err)
 	}
-	defer os.Remove(f.Name()) // after the rename there is nothing to remove
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), c.Index)
-	}
-	if err != nil {
+	if err := os.Rename(fresh, c.Index); err != nil {
 		return fmt.Errorf("keeping the index of the metadata: %w", err)
 	}
 	return nil

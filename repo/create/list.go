@@ -22,7 +22,7 @@ type Select struct {
 	Only []string
 	// Recycle adds those that the old metadata have, where they are.
 	Recycle bool
-	// Exclude are patterns of paths in the folder: a star stands for any
+	// Exclude are patterns of paths in the folder, or of names alone: a star stands for any
 	// characters, slashes too, a question mark for one.
 	Exclude []string
 	// SkipSymlinks leaves out packages that are symbolic links.
@@ -275,7 +275,7 @@ func (c *creation) recycle(fn func(name string)) error {
 
 // excluded matches as createrepo_c does, with GLib's patterns.
 func excluded(name string, patterns []string) bool {
-	return slices.ContainsFunc(patterns, func(p string) bool { return match(p, name) })
+	return slices.ContainsFunc(patterns, func(p string) bool { return match(p, name) || match(p, path.Base(name)) })
 }
 
 // match goes back to the last star only, so that it takes no more than the
