@@ -41,7 +41,7 @@ type Sandbox interface {
 
 // Roots assembles build roots.
 type Roots interface {
-	Layers(ctx context.Context, image buildroot.Image, packages []buildroot.Package) ([]string, error)
+	Layers(ctx context.Context, image buildroot.Image, packages []buildroot.Package, native ...sandbox.Mount) ([]string, error)
 }
 
 // Builder runs jobs.
@@ -75,7 +75,11 @@ func (b *Builder) build(ctx context.Context, job Job, c Conditions, log io.Write
 	}
 	c = c.complete(job)
 	begin := time.Now()
-	layers, err := b.roots.Layers(ctx, job.Image, job.Dependencies)
+	var native Native
+	if job.Native != nil {
+		native = *job.Native
+	}
+	layers, err := b.roots.Layers(ctx, job.Image, job.Dependencies, native.Install...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", job.ID, err)
 	}
@@ -102,12 +106,6 @@ func (b *Builder) build(ctx context.Context, job Job, c Conditions, log io.Write
 	defer end(nil)
 	out := newLog(io.MultiWriter(logFile, log), maxLog, end)
 	var used sandbox.Usage
-	env := c.environment()
-	mounts := []sandbox.Mount{{Source: top, Destination: topdir}}
-	if job.Native != nil {
-		env = append(env, job.Native.Env...)
-		mounts = append(mounts, job.Native.Mounts...)
-	}
 	upper, err := b.upper(dir)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", job.ID, err)
@@ -117,11 +115,11 @@ func (b *Builder) build(ctx context.Context, job Job, c Conditions, log io.Write
 		Layers:   layers,
 		Upper:    upper,
 		Args:     rpmbuildArgs(job, c.Jobs),
-		Env:      env,
+		Env:      append(c.environment(), native.Env...),
 		Cwd:      topdir,
 		UID:      c.UID,
 		GID:      c.UID,
-		Mounts:   mounts,
+		Mounts:   append([]sandbox.Mount{{Source: top, Destination: topdir}}, native.Mounts...),
 		HostName: c.HostName,
 		Timeout:  job.Limits.Time,
 		Limits:   sandbox.Limits{Memory: job.Limits.Memory, Pids: job.Limits.Pids, CPUs: float64(job.Limits.Cores), Disk: cmp.Or(job.Limits.Disk, defaultDisk)},

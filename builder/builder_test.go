@@ -28,7 +28,7 @@ func (f fakeSandbox) Run(_ context.Context, s sandbox.Spec) error {
 
 type noRoots struct{}
 
-func (noRoots) Layers(_ context.Context, image buildroot.Image, _ []buildroot.Package) ([]string, error) {
+func (noRoots) Layers(_ context.Context, image buildroot.Image, _ []buildroot.Package, _ ...sandbox.Mount) ([]string, error) {
 	return image.Layers, nil
 }
 

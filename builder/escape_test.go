@@ -75,7 +75,7 @@ func newCell(t *testing.T, arch string) *cell {
 }
 
 // Layers are the image's, whatever is asked for.
-func (c *cell) Layers(context.Context, buildroot.Image, []buildroot.Package) ([]string, error) {
+func (c *cell) Layers(context.Context, buildroot.Image, []buildroot.Package, ...sandbox.Mount) ([]string, error) {
 	return c.layers, nil
 }
 

@@ -42,8 +42,9 @@ type Job struct {
 // Native are programs of the host's architecture that are mounted over those of
 // a foreign root (package emulate/toolchain).
 type Native struct {
-	Mounts []sandbox.Mount `json:"mounts"`
-	Env    []string        `json:"env"`
+	Mounts  []sandbox.Mount `json:"mounts"`
+	Env     []string        `json:"env"`
+	Install []sandbox.Mount `json:"install,omitempty"` // with which its build root is made
 }
 
 // File is an object of the store under a name.

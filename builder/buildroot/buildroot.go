@@ -67,8 +67,10 @@ type root struct {
 }
 
 // Layers returns the layers, uppermost first, of a root that holds the image and
-// the packages. A root that was made before is not made again.
-func (a *Assembler) Layers(ctx context.Context, image Image, packages []Package) ([]string, error) {
+// the packages. A root that was made before is not made again. native are files that
+// make a foreign image's rpm faster and change nothing in what it does (package
+// emulate/toolchain); none of them gets into the root.
+func (a *Assembler) Layers(ctx context.Context, image Image, packages []Package, native ...sandbox.Mount) ([]string, error) {
 	if len(packages) == 0 {
 		return image.Layers, nil
 	}
@@ -79,7 +81,7 @@ func (a *Assembler) Layers(ctx context.Context, image Image, packages []Package)
 		if made := a.kept(name); made != nil {
 			return made, nil
 		}
-		return a.make(ctx, image, packages, name)
+		return a.make(ctx, wanted{name, image, packages, native})
 	})
 	if err != nil {
 		return nil, err

@@ -23,25 +23,43 @@ exec rpm --query --all --queryformat '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm\
 )
 
 // make makes a root on top of the one that holds most of it already.
-func (a *Assembler) make(ctx context.Context, image Image, packages []Package, name string) (*root, error) {
+func (a *Assembler) make(ctx context.Context, w wanted) (*root, error) {
 	if err := os.MkdirAll(a.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("making a build root: %w", err)
 	}
-	if below, rest := a.base(image, packages); below != nil {
-		made, err := a.install(ctx, image, below, rest, packages, name)
-		var refused *InstallError
-		if !errors.As(err, &refused) || ctx.Err() != nil {
+	if below, rest := a.base(w.image, w.packages); below != nil {
+		made, err := a.install(ctx, w, below, rest)
+		if !refused(ctx, err) {
 			return made, err
 		}
 		// Packages that exclude or replace each other may come out otherwise in two
 		// steps. What counts is what comes out in one.
 	}
-	return a.install(ctx, image, &root{}, packages, packages, name)
+	made, err := a.install(ctx, w, &root{}, w.packages)
+	if len(w.native) > 0 && refused(ctx, err) {
+		// Nothing can be put in the place of what is mounted.
+		w.native = nil
+		return a.install(ctx, w, &root{}, w.packages)
+	}
+	return made, err
 }
 
-// install adds the packages of rest to a root and keeps the result as the root of
-// that name, which holds all.
-func (a *Assembler) install(ctx context.Context, image Image, below *root, rest, all []Package, name string) (*root, error) {
+// wanted is a root that is to be made.
+type wanted struct {
+	name     string
+	image    Image
+	packages []Package
+	native   []sandbox.Mount
+}
+
+// refused says whether rpm did not install a set of packages.
+func refused(ctx context.Context, err error) bool {
+	return errors.As(err, new(*InstallError)) && ctx.Err() == nil
+}
+
+// install adds the packages of rest to a root and keeps the result, which holds all
+// that is wanted.
+func (a *Assembler) install(ctx context.Context, w wanted, below *root, rest []Package) (*root, error) {
 	work, err := a.store.Temp("buildroot-")
 	if err != nil {
 		return nil, fmt.Errorf("making a build root: %w", err)
@@ -49,10 +67,18 @@ func (a *Assembler) install(ctx context.Context, image Image, below *root, rest,
 	defer os.RemoveAll(work)
 	files := filepath.Join(work, "packages")
 	upper := filepath.Join(work, "upper")
-	for _, dir := range []string{files, upper} {
+	places := filepath.Join(work, "places")
+	for _, dir := range []string{files, upper, places} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return nil, fmt.Errorf("making a build root: %w", err)
 		}
+	}
+	layers := a.stack(below, w.image)
+	if len(w.native) > 0 {
+		if err := makePlaces(places, w.native); err != nil {
+			return nil, fmt.Errorf("making a build root: %w", err)
+		}
+		layers = append(layers, places)
 	}
 	// The signature of a package is made after it was built and proves where it
 	// comes from to others; here the digest does, which was just verified.
@@ -69,10 +95,10 @@ func (a *Assembler) install(ctx context.Context, image Image, below *root, rest,
 	installed, messages := &limited{left: maxOutput}, &limited{left: maxOutput}
 	err = a.sandbox.Run(ctx, sandbox.Spec{
 		Name:       "buildroot",
-		Layers:     a.stack(below, image),
+		Layers:     layers,
 		Upper:      upper,
 		Args:       args,
-		Mounts:     []sandbox.Mount{{Source: files, Destination: "/packages", ReadOnly: true}},
+		Mounts:     append([]sandbox.Mount{{Source: files, Destination: "/packages", ReadOnly: true}}, w.native...),
 		Privileges: sandbox.PackageManager,
 		Limits:     sandbox.Limits{Pids: maxPids, Disk: maxDisk},
 		Timeout:    installTimeout,
@@ -80,7 +106,7 @@ func (a *Assembler) install(ctx context.Context, image Image, below *root, rest,
 		Stderr:     messages,
 	})
 	if err == nil && len(below.Layers) > 0 {
-		err = complete(installed.String(), all)
+		err = complete(installed.String(), w.packages)
 	}
 	if err != nil {
 		return nil, &InstallError{Packages: rest, Output: messages.String(), Err: err}
@@ -89,8 +115,23 @@ func (a *Assembler) install(ctx context.Context, image Image, below *root, rest,
 	if err := os.Remove(filepath.Join(upper, "packages")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("making a build root: %w", err)
 	}
-	made := &root{Packages: all, Layers: append([]string{layerName(name, below.Layers)}, below.Layers...)}
-	return made, a.keep(made, name, upper)
+	made := &root{Packages: w.packages, Layers: append([]string{layerName(w.name, below.Layers)}, below.Layers...)}
+	return made, a.keep(made, w.name, upper)
+}
+
+// makePlaces makes a layer of empty files to mount others over. As the lowest one of
+// a root that is being made it keeps them out of the layer that is kept.
+func makePlaces(dir string, mounts []sandbox.Mount) error {
+	for _, m := range mounts {
+		at := filepath.Join(dir, m.Destination)
+		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(at, nil, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // complete checks that all packages are in a list of installed ones.

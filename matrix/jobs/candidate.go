@@ -152,7 +152,7 @@ func (s *Set) addInputs(ctx context.Context, c *candidate) error {
 		Limits: limits(emulate.Native(cell.Arch), r.Needs),
 	}
 	if native := cell.Native; native != nil {
-		c.build.Native = &builder.Native{Mounts: native.Mounts, Env: native.Env}
+		c.build.Native = &builder.Native{Mounts: native.Mounts, Env: native.Env, Install: native.Install}
 		j.Inputs[plan.PartNative] = native.Digest
 	}
 	for _, f := range c.query.Sources {

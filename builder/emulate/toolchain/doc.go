@@ -32,10 +32,23 @@
 //     the image's own compiler. Everything else is compiled the same, byte for
 //     byte, but for the version in .comment.
 //
+// # Why the packages are the same
+//
+// rpm reads the image's configuration and runs the image's scripts. It stays
+// emulated unless it and all the libraries that it loads, those that compress
+// and libmagic among them, are of the same package versions in both roots. One
+// thing it asks the kernel, its machine; a launcher (rpm.sh) has its loader
+// preload a library that answers for the image's (package uname), and that
+// nothing which rpm starts inherits.
+//
+// Packages are installed into build roots by the native rpm too ([Plan.Install]);
+// whatever a scriptlet runs is the image's own there, as nothing that packages
+// bring may lie under a mount.
+//
 // # What stays emulated
 //
 // Whatever tells the architecture or depends on it: uname, arch, perl, python,
-// rpm, ldd; tools that print long doubles (printf, seq, numfmt), which have
+// ldd; tools that print long doubles (printf, seq, numfmt), which have
 // another width; stdbuf, which preloads a library. Every question to a compiler
 // (gcc -v, -dumpmachine, -print-search-dirs, -march=native) is answered by the
 // image's own driver, and plug-ins, character sets and other system roots are

@@ -14,6 +14,7 @@ import (
 type launcher struct {
 	Folder     string
 	Name       string // of the program in native/ and own/
+	Loader     string // of native programs
 	Pass       string // cc1, cc1plus, f951
 	Triplet    string
 	Version    string   // of GCC as its folders are called

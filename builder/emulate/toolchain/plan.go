@@ -5,8 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 )
@@ -18,6 +16,10 @@ const format = "1"
 type Plan struct {
 	Mounts []sandbox.Mount // files, read-only
 	Env    []string        // what native programs would otherwise tell of themselves
+
+	// Install is the part with which rpm installs packages into the root. What they
+	// run, and may replace, stays the image's.
+	Install []sandbox.Mount
 
 	// Digest belongs into the key of every job that is built with the plan: the
 	// compiler's version in .comment may be another one.
@@ -77,16 +79,16 @@ func New(native, image Root, dir string) (*Plan, error) {
 	if err := p.toolChain(); err != nil {
 		return nil, err
 	}
+	if err := p.rpm(); err != nil {
+		return nil, err
+	}
 	return p.finish()
 }
 
 func (p *planner) finish() (*Plan, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n%s\n%s\n%s", format, p.native.Digest, p.image.Digest, p.written.Bytes())
-	for at, source := range p.mounts {
-		p.plan.Mounts = append(p.plan.Mounts, sandbox.Mount{Source: source, Destination: at, ReadOnly: true})
-	}
-	slices.SortFunc(p.plan.Mounts, func(x, y sandbox.Mount) int { return strings.Compare(x.Destination, y.Destination) })
+	p.plan.Mounts = p.list()
 	for _, m := range p.plan.Mounts {
 		fmt.Fprintf(h, "%s\n", m.Destination)
 	}

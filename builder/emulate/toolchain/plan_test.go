@@ -290,16 +290,7 @@ func TestNew(t *testing.T) {
 				Root{Arch: "aarch64", Digest: "i", Layers: []string{dirs["image"]}}, dirs["launchers"])
 			require.NoError(t, err)
 
-			got := map[string]string{}
-			for _, m := range plan.Mounts {
-				require.True(t, m.ReadOnly)
-				for name, dir := range dirs {
-					if rel, ok := strings.CutPrefix(m.Source, dir+"/"); ok {
-						got[m.Destination] = name + "/" + rel
-					}
-				}
-			}
-			require.Equal(t, c.want, got)
+			require.Equal(t, c.want, places(dirs, plan.Mounts))
 			require.True(t, slices.IsSortedFunc(plan.Mounts, func(x, y sandbox.Mount) int { return strings.Compare(x.Destination, y.Destination) }))
 			require.Len(t, plan.Emulated, len(c.emulated))
 			for _, e := range plan.Emulated {

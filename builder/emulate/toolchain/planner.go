@@ -8,6 +8,9 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
+
+	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 )
 
 // planner gathers a plan.
@@ -19,6 +22,16 @@ type planner struct {
 	loaded        map[string]program // libraries by soname
 	plan          Plan
 	written       bytes.Buffer // the launchers, for the digest
+	packages      *packages    // of both roots; nil until somebody asks
+}
+
+// list is what has been gathered, in order.
+func (p *planner) list() []sandbox.Mount {
+	var all []sandbox.Mount
+	for _, at := range slices.Sorted(maps.Keys(p.mounts)) {
+		all = append(all, sandbox.Mount{Source: p.mounts[at], Destination: at, ReadOnly: true})
+	}
+	return all
 }
 
 // base brings the loader, and bash for the launchers.
@@ -53,15 +66,22 @@ func (p *planner) textTools() error {
 // toolChain mounts compilers and binutils, all or nothing: ar, nm and ld load
 // the compiler's plug-in for link time optimization.
 func (p *planner) toolChain() error {
+	return p.together("compilers and binutils", func() error {
+		if err := p.binutils(); err != nil {
+			return err
+		}
+		return p.compilers()
+	})
+}
+
+// together mounts a group of programs that must all be native or all emulated.
+func (p *planner) together(what string, group func() error) error {
 	plan, mounts := p.plan, maps.Clone(p.mounts)
-	err := p.binutils()
-	if err == nil {
-		err = p.compilers()
-	}
+	err := group()
 	if errors.As(err, new(*unfit)) {
 		p.plan, p.mounts = plan, mounts
 	}
-	return p.leave("compilers and binutils", err)
+	return p.leave(what, err)
 }
 
 func (p *planner) binutils() error {
@@ -143,7 +163,7 @@ func (p *planner) compiler(version string) error {
 	to := path.Join("/usr/lib/gcc", p.target.triplet, version)
 	for _, pass := range passes {
 		l.Name, l.Pass = pass+"-"+version, pass
-		all = append(all, replacement{path.Join(from, pass), path.Join(to, pass), "pass.sh", l})
+		all = append(all, replacement{native: path.Join(from, pass), own: path.Join(to, pass), script: "pass.sh", launcher: l})
 	}
 	for _, part := range linkParts {
 		if part == "lto1" && len(compiler.OwnOptions) > 0 {
@@ -185,6 +205,7 @@ type replacement struct {
 	native, own string
 	script      string // a launcher in its place; "" for the program itself
 	launcher    launcher
+	same        bool // whether the two have to be of the same versions, with all that they load
 }
 
 // replace mounts the native program. Nothing is to be done when the image has
@@ -203,6 +224,11 @@ func (p *planner) replace(r replacement) error {
 	if err != nil {
 		return err
 	}
+	if r.same {
+		if err := p.sameVersions(native); err != nil {
+			return err
+		}
+	}
 	if r.script == "" {
 		return p.mount(native, own.Path)
 	}
@@ -211,15 +237,10 @@ func (p *planner) replace(r replacement) error {
 	if err != nil {
 		return err
 	}
-	source := filepath.Join(p.dir, r.launcher.Name)
-	err = os.WriteFile(source, text, 0o755)
-	if err == nil {
-		err = os.Chmod(source, 0o755) // whatever the umask: the build's user runs it
-	}
+	source, err := p.write(r.launcher.Name, text)
 	if err != nil {
-		return fmt.Errorf("writing a launcher: %w", err)
+		return err
 	}
-	p.written.Write(text)
 	if err := p.mount(native, path.Join(folder, "native", r.launcher.Name)); err != nil {
 		return err
 	}
@@ -228,18 +249,32 @@ func (p *planner) replace(r replacement) error {
 	return nil
 }
 
+// write puts a file of our own where containers get it from.
+func (p *planner) write(name string, content []byte) (source string, err error) {
+	source = filepath.Join(p.dir, name)
+	err = os.WriteFile(source, content, 0o755)
+	if err == nil {
+		err = os.Chmod(source, 0o755) // whatever the umask: the build's user runs it
+	}
+	if err != nil {
+		return "", fmt.Errorf("writing a launcher: %w", err)
+	}
+	p.written.Write(content)
+	return source, nil
+}
+
 // mount shows a native program at a place of the image, and its libraries.
 func (p *planner) mount(f program, at string) error {
 	libraries, err := p.libraries(f)
 	if err != nil {
 		return err
 	}
-	for name, source := range libraries {
+	for name, library := range libraries {
 		to, err := p.image.overlay().Place(path.Join("/usr/lib", p.host.triplet, name))
 		if err != nil {
 			return err
 		}
-		p.mounts[to] = source
+		p.mounts[to] = library.Source
 	}
 	p.mounts[at] = f.Source
 	return nil

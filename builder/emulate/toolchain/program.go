@@ -84,16 +84,16 @@ func (r Root) program(name string) (program, error) {
 	return program{Entry: e, needed: needed}, nil
 }
 
-// libraries returns what a native program loads: soname → file on the host. The
-// loader has no cache for them inside the image and looks into its default
-// folders, which is where they are mounted.
-func (p *planner) libraries(f program) (map[string]string, error) {
-	found := map[string]string{}
+// libraries returns what a native program loads, by soname. The loader has no cache
+// for them inside the image and looks into its default folders, which is where they
+// are mounted.
+func (p *planner) libraries(f program) (map[string]program, error) {
+	found := map[string]program{}
 	todo := f.needed
 	for len(todo) > 0 {
 		name := todo[0]
 		todo = todo[1:]
-		if found[name] != "" || name == path.Base(p.host.loader) {
+		if _, ok := found[name]; ok || name == path.Base(p.host.loader) {
 			continue
 		}
 		if strings.Contains(name, "/") {
@@ -113,7 +113,7 @@ func (p *planner) libraries(f program) (map[string]string, error) {
 			})
 		}
 		p.loaded[name] = library
-		found[name] = library.Source
+		found[name] = library
 		todo = append(todo, library.needed...)
 	}
 	return found, nil
