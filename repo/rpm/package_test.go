@@ -29,7 +29,7 @@ func read(b []byte) (*rpm.Package, error) { return rpm.Read(bytes.NewReader(b), 
 // TestAgainstRPM compares what we read with what rpm itself says of packages
 // that rpmbuild wrote.
 func TestAgainstRPM(t *testing.T) {
-	for _, path := range rpmtest.Varied(t) {
+	for _, path := range append(rpmtest.Varied(t), rpmtest.Wide(t)...) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			p, err := rpm.ReadFile(path)
 			require.NoError(t, err)

@@ -49,7 +49,9 @@ func (c Craft) format6() []byte {
 	signature := Header(62, replace([]Entry{
 		Text(273, text(header256[:])), Text(279, text(header3[:])), Binary(999, make([]byte, 4128)),
 	}, c.Signature))
-	return slices.Concat(Lead(), pad(signature, 8), main, c.Payload)
+	lead := Lead()
+	lead[4], lead[9], lead[77] = 4, 0, 0 // neither architecture nor system is said there any more
+	return slices.Concat(lead, pad(signature, 8), main, c.Payload)
 }
 
 // Format6 is a package of format 6 that rpm 4 can install, too: it holds one file

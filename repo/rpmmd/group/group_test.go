@@ -161,6 +161,9 @@ func TestClients(t *testing.T) {
 		if compression == rpmmd.Zstd {
 			continue
 		}
+		out, err = rpmmdtest.NewRoot(t, dir).Dnf("group", "info", "ohpc-node")
+		require.NoError(t, err, out)
+		require.Regexp(t, `(?s)Environment Group: Compute node.*Mandatory Groups:\s+Grundlage – 基.*Optional Groups:\s+I/O libraries \(gnu14\)`, out)
 		root = rpmmdtest.NewRoot(t, dir)
 		out, err = root.Zypper("install", "ohpc-filesystem")
 		require.NoError(t, err, out)

@@ -148,6 +148,7 @@ func advisory(packages []Package, was Package, known bool, by Issuer) Advisory {
 	}
 	a.Description = describe(changes)
 	cves := cvesOf(changes)
+	cves = cves[:min(len(cves), maxReferences)]
 	for _, cve := range cves {
 		a.References = append(a.References, Reference{Kind: "cve", ID: cve, Title: cve, URL: "https://www.cve.org/CVERecord?id=" + cve})
 	}
@@ -205,6 +206,9 @@ func since(changes, old []rpm.Change) []rpm.Change {
 	}
 	return fresh
 }
+
+// maxReferences bounds how many CVEs an advisory names.
+const maxReferences = 1000
 
 // maxDescription bounds an advisory's text, in bytes.
 const maxDescription = 16 << 10

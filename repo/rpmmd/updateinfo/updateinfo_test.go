@@ -3,6 +3,7 @@ package updateinfo_test
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -158,13 +159,18 @@ func TestMerge(t *testing.T) {
 	require.Equal(t, []updateinfo.Advisory{at("c", 1, ""), at("a", 2, ""), at("b", 2, "new")}, got)
 }
 
-func TestLongDescription(t *testing.T) {
+func TestLongChanges(t *testing.T) {
 	var changes []rpm.Change
 	for i := range int64(2000) {
 		changes = append(changes, change(19100-i%50, "- ünderstood \x00\x01\xff"+strings.Repeat("x", int(i%40))))
 	}
+	for i := range 1500 {
+		changes = append(changes, change(19001, fmt.Sprintf("CVE-2024-%d", 10000+i)))
+	}
 	old, fresh := pkg("a", "1-1", "noarch", "a", first), pkg("a", "2-1", "noarch", "a", changes...)
-	got := updateinfo.Between([]updateinfo.Package{old}, []updateinfo.Package{fresh}, issuer)[0].Description
+	advisory := updateinfo.Between([]updateinfo.Package{old}, []updateinfo.Package{fresh}, issuer)[0]
+	require.Len(t, advisory.References, 1000)
+	got := advisory.Description
 	require.Less(t, len(got), 17<<10)
 	require.True(t, strings.HasSuffix(got, "\n…"))
 	require.NotContains(t, got, "\x01")
