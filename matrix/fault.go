@@ -28,7 +28,7 @@ func passing(err error) bool {
 		repository *resolve.RepositoryError
 	)
 	switch {
-	case errors.As(ExplainFull(err, ".", "."), new(*FullError)):
+	case errors.As(ExplainFull(err, "."), new(*FullError)):
 		return false
 	case errors.As(err, &fetch):
 		return fetch.Passing()

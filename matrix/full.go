@@ -49,7 +49,7 @@ const measureTimeout = time.Minute
 
 // ExplainFull returns a *FullError when a full disk is behind an error of a run with
 // these folders, and the error itself otherwise.
-func ExplainFull(err error, state, out string) error {
+func ExplainFull(err error, state string, others ...string) error {
 	var full *FullError
 	if err == nil || errors.As(err, &full) {
 		return err
@@ -59,7 +59,7 @@ func ExplainFull(err error, state, out string) error {
 		return err
 	}
 	full = &FullError{State: state, Err: err}
-	full.Dir, full.Free = fullest(err, state, out)
+	full.Dir, full.Free = fullest(err, append([]string{state}, others...)...)
 	// A program in a container says so of its own small folders as well, or because a
 	// test of a package wanted it to.
 	if full.Dir == "" || !certain && full.Free >= minimumFree {

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/builder"
-	"github.com/ohpc-build/ohpc-build/builder/buildroot"
 	"github.com/ohpc-build/ohpc-build/builder/kept"
 	"github.com/ohpc-build/ohpc-build/builder/resolve"
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
@@ -406,14 +405,16 @@ func (m *Matrix) prepare(ctx context.Context) error {
 	if err := m.sandbox.Clean(); err != nil {
 		return err
 	}
+	if err := execute.Clean(m.opt.State); err != nil {
+		return err
+	}
 	for _, gap := range m.sandbox.Gaps() {
 		m.opt.Log.Warn("a limit does not hold fully on this host", "limit", gap)
 	}
 	if m.scratch, err = m.store.Temp("run-"); err != nil {
 		return err
 	}
-	roots := buildroot.New(m.store, m.sandbox, filepath.Join(m.opt.State, "layers", "roots"))
-	m.builder = builder.New(m.store, m.sandbox, roots, m.keeping())
+	m.builder = newBuilder(m.opt.State, m.store, m.sandbox, m.keeping())
 	m.executor = execute.NewLocal(m.opt.State, m.store, m.builder)
 	if err := m.openHistory(ctx); err != nil {
 		return err

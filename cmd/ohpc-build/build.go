@@ -22,6 +22,8 @@ type buildFlags struct {
 
 	refresh bool
 	locked  string
+	job     string
+	outcomeFlags
 }
 
 func newBuild(f *flags) *cobra.Command {
@@ -60,7 +62,10 @@ What --keep keeps is in <state>/kept, one folder for each job with a README.`,
   ohpc-build build hwloc scotch --verify
   ohpc-build build scotch --locked out/report/locks`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 && !b.verify {
+			if b.job != "" && len(args) > 0 {
+				return usageError("--job names all there is to build; give no recipe with it")
+			}
+			if len(args) == 0 && !b.verify && b.job == "" {
 				return usageError("build takes at least one recipe: ohpc-build recipe list shows them")
 			}
 			return nil
@@ -70,7 +75,10 @@ What --keep keeps is in <state>/kept, one folder for each job with a README.`,
 			if err != nil {
 				return err
 			}
-			if err := b.apply(&opt, cmd.ErrOrStderr()); err != nil {
+			if b.job != "" {
+				return executeJob(cmd, opt, b.job)
+			}
+			if err := b.apply(cmd, &opt); err != nil {
 				return err
 			}
 			m, err := matrix.New(opt)
@@ -93,7 +101,23 @@ What --keep keeps is in <state>/kept, one folder for each job with a README.`,
 	cmd.Flags().Lookup("keep").NoOptDefVal = "failed"
 	cmd.Flags().BoolVar(&b.shell, "shell", false, "open a shell in the root of a build that fails")
 	cmd.Flags().BoolVar(&b.verify, "verify", false, "build twice, in different conditions, and compare the packages")
+	cmd.Flags().StringVar(&b.job, "job", "", "build the one job that this `file` in <state>/jobs describes, and leave its result in the store")
+	_ = cmd.Flags().MarkHidden("job") // the programs that call it know
+	b.add(cmd)
 	return cmd
+}
+
+// executeJob builds a job as an executor elsewhere does. What the build prints goes to
+// standard output.
+func executeJob(cmd *cobra.Command, opt matrix.Options, file string) error {
+	outcome, err := matrix.Execute(cmd.Context(), opt, file, cmd.OutOrStdout())
+	if err != nil {
+		return err
+	}
+	for _, p := range outcome.Result.Packages {
+		fmt.Fprintln(cmd.OutOrStdout(), p.File, p.Digest)
+	}
+	return nil
 }
 
 // addRefresh adds the flag that makes a run ask for what it would remember.
@@ -102,7 +126,10 @@ func addRefresh(cmd *cobra.Command, refresh *bool) {
 }
 
 // apply checks the flags and adds them to a run's options.
-func (b *buildFlags) apply(opt *matrix.Options, say io.Writer) error {
+func (b *buildFlags) apply(cmd *cobra.Command, opt *matrix.Options) error {
+	if err := b.outcomeFlags.apply(cmd, opt); err != nil {
+		return err
+	}
 	if b.locked != "" && b.refresh {
 		return usageError("--locked says which packages to take, and --refresh has them found anew; give one")
 	}
@@ -124,7 +151,7 @@ func (b *buildFlags) apply(opt *matrix.Options, say io.Writer) error {
 			return usageError("--shell needs a terminal, and %s is none; --keep keeps the root for a later --shell", f.Name())
 		}
 	}
-	opt.Shell = say
+	opt.Shell = cmd.ErrOrStderr()
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 
 func newMatrix(f *flags) *cobra.Command {
 	var refresh bool
+	var o outcomeFlags
 	cmd := &cobra.Command{
 		Use:   "matrix [RECIPE…]",
 		Short: "Plan, build, sign, validate and publish, for every cell",
@@ -28,6 +29,9 @@ Without a RECIPE it takes all. What nothing has changed for is not done again.`,
 				return err
 			}
 			opt.Refresh = refresh
+			if err := o.apply(cmd, &opt); err != nil {
+				return err
+			}
 			m, err := matrix.New(opt)
 			if err != nil {
 				return err
@@ -37,8 +41,37 @@ Without a RECIPE it takes all. What nothing has changed for is not done again.`,
 		},
 	}
 	addRefresh(cmd, &refresh)
+	o.add(cmd)
 	return cmd
 }
+
+// outcomeFlags say what is to happen when a build fails.
+type outcomeFlags struct {
+	keepGoing bool
+	failFast  bool
+	retry     int
+}
+
+func (o *outcomeFlags) add(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&o.keepGoing, "keep-going", true, "when a build fails, build everything that does not need it all the same")
+	cmd.Flags().BoolVar(&o.failFast, "fail-fast", false, "when a build fails, begin no other; those that run are left to end")
+	cmd.Flags().IntVar(&o.retry, "retry", 0, "try a job again so `many` times after faults of the infrastructure: failed downloads, containers that did not start or were killed; never after a failed build")
+}
+
+// apply checks the flags and adds them to a run's options.
+func (o *outcomeFlags) apply(cmd *cobra.Command, opt *matrix.Options) error {
+	if o.failFast && o.keepGoing && cmd.Flags().Changed("keep-going") {
+		return usageError("--keep-going and --fail-fast are opposites; give one")
+	}
+	if o.retry < 0 || o.retry > maxRetry {
+		return usageError("--retry is a number from 0 to %d, not %d", maxRetry, o.retry)
+	}
+	opt.FailFast, opt.Retry = o.failFast || !o.keepGoing, o.retry
+	return nil
+}
+
+// maxRetry is how often a job may be tried again: each time it is waited twice as long.
+const maxRetry = 8
 
 // conclude prints how a run went. What the table shows is not said again.
 func (f *flags) conclude(cmd *cobra.Command, r *report.Run, err error) error {

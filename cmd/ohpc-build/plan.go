@@ -62,7 +62,7 @@ current folder; a folder stands for all below it.`,
 			if n := len(p.Failures); n > 0 {
 				return &matrix.FailedError{What: fmt.Sprintf("%d of %d jobs have a spec that cannot be read; the plan is of the others", n, n+len(p.Jobs))}
 			}
-			return nil
+			return m.Fits()
 		},
 	}
 	cmd.Flags().StringVar(&v.format, "format", "text", "text, json or dot")

@@ -45,6 +45,18 @@ type Description struct {
 	Meta *meta.Spec  `json:"meta,omitempty"`
 }
 
+// DescriptionError says that a file does not describe a job that this program can run.
+type DescriptionError struct {
+	Path string
+	Err  error
+}
+
+func (e *DescriptionError) Error() string {
+	return fmt.Sprintf("%s does not describe a job that can be run: %v", e.Path, e.Err)
+}
+
+func (e *DescriptionError) Unwrap() error { return e.Err }
+
 // Folder is where the descriptions in a state folder are.
 func Folder(state string) string { return filepath.Join(state, "jobs") }
 
@@ -78,11 +90,11 @@ func Write(state string, d Description) (string, error) {
 func Read(state, path string) (Description, error) {
 	var d Description
 	fail := func(err error) (Description, error) {
-		return Description{}, fmt.Errorf("%s is no description of a job: %w", path, err)
+		return Description{}, &DescriptionError{path, err}
 	}
 	fi, err := os.Stat(path)
 	if err != nil {
-		return d, fmt.Errorf("reading the description of a job: %w", err)
+		return fail(err)
 	}
 	if !fi.Mode().IsRegular() || fi.Size() > maxDescription {
 		return fail(fmt.Errorf("it is no file of at most %d bytes", maxDescription))

@@ -3,6 +3,7 @@ package execute
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -59,4 +60,41 @@ func same(f *os.File, path string) bool {
 	}
 	b, err := os.Stat(path)
 	return err == nil && os.SameFile(a, b)
+}
+
+// leftover is how old a description is that nobody is going to run any more.
+const leftover = time.Hour
+
+// Clean removes from a state folder what processes that have died left of jobs.
+func Clean(state string) error {
+	entries, err := os.ReadDir(Folder(state))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cleaning up after earlier jobs: %w", err)
+	}
+	var errs []error
+	for _, e := range entries {
+		path := filepath.Join(Folder(state), e.Name())
+		if filepath.Ext(path) != ".lock" {
+			fi, err := e.Info()
+			if err == nil && time.Since(fi.ModTime()) > leftover {
+				errs = append(errs, os.Remove(path))
+			}
+			continue
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			continue // its owner has ended by now
+		}
+		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil && same(f, path) {
+			errs = append(errs, os.Remove(path))
+		}
+		f.Close()
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("cleaning up after earlier jobs: %w", err)
+	}
+	return nil
 }
