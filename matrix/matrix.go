@@ -1,6 +1,7 @@
 package matrix
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,10 +28,11 @@ import (
 	"github.com/ohpc-build/ohpc-build/matrix/state"
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/recipes/source"
+	"github.com/ohpc-build/ohpc-build/repo/diff"
 	"github.com/ohpc-build/ohpc-build/repo/layout"
-	"github.com/ohpc-build/ohpc-build/repo/snapshot"
 	"github.com/ohpc-build/ohpc-build/repo/sign"
 	"github.com/ohpc-build/ohpc-build/repo/sign/keys"
+	"github.com/ohpc-build/ohpc-build/repo/snapshot"
 )
 
 // Options say what to do and where. All folders may be relative.
@@ -43,12 +45,14 @@ type Options struct {
 	Families      map[string]string // kind → the one member to build with; default: all
 	Recipes       []string          // default: all
 
-	State   string // folder of the store, the images and the keys
-	Out     string // folder of the repositories and the report
-	Jobs    int    // how many builds at a time; default: one for each core
-	URL     string // where clients find <out>/repos
-	Runtime string // OCI runtime, a name or a path
-	Mirror  string // Debian archive; default: the one that the host's apt uses
+	State   string         // folder of the store, the images and the keys
+	Out     string         // folder of the repositories and the report
+	Jobs    int            // how many builds at a time; default: one for each core
+	URL     string         // where clients find <out>/repos
+	Channel layout.Channel // where the repositories are published; default: release
+	Allow   diff.Allow     // what may be done to the channel's clients
+	Runtime string         // OCI runtime, a name or a path
+	Mirror  string         // Debian archive; default: the one that the host's apt uses
 
 	// Emulation is how builds for another architecture run: EmulationNative (the
 	// default) or EmulationPlain.
@@ -100,7 +104,7 @@ type Matrix struct {
 	kept      *kept.Folder
 	jobs      *jobs.Set
 	signed    map[store.Digest]store.Digest // of packages, by their unsigned digest
-	snapshots map[string]snapshot.Snapshot   // by target
+	snapshots map[string]snapshot.Snapshot  // by target
 
 	executor  Executor
 	history   *state.DB
@@ -126,6 +130,7 @@ func New(opt Options) (*Matrix, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
+	opt.Channel = cmp.Or(opt.Channel, layout.Release)
 	if opt.Jobs <= 0 {
 		opt.Jobs = runtime.NumCPU()
 	}

@@ -329,7 +329,8 @@ func TestARunOfSomeRecipesKeepsTheOthers(t *testing.T) {
 	_, err = l.new(t).Run(t.Context())
 	var failed *matrix.FailedError
 	require.ErrorAs(t, err, &failed)
-	require.ErrorContains(t, err, "would lose two-ohpc.")
+	require.ErrorContains(t, err, "removed: two-ohpc.")
+	require.ErrorContains(t, err, "this run is of some recipes")
 	now, err := os.Readlink(filepath.Join(l.opt.Out, "repos/OpenHPC/3/Debian_12"))
 	require.NoError(t, err)
 	require.Equal(t, published, now)

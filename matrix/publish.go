@@ -7,15 +7,14 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/repo/channel"
+	"github.com/ohpc-build/ohpc-build/repo/diff"
 	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/repo/publish"
-	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
 	"github.com/ohpc-build/ohpc-build/repo/snapshot"
 )
 
@@ -103,37 +102,18 @@ func (m *Matrix) publish(ctx context.Context) error {
 	}
 	var moves []channel.Move
 	for _, t := range targets {
-		s := m.snapshots[t.Name]
-		move := channel.Move{Pointer: layout.Pointer{Release: s.Release, Channel: layout.Release, Target: s.Target}, To: s.ID, From: channel.Made}
-		before, err := tree.Current(move.Pointer)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil:
-			return err
-		default:
-			move.Was = before.ID
-			if len(m.opt.Recipes) > 0 || len(m.opt.Families) > 0 || len(m.architectures(t)) < len(t.Architectures) {
-				if err := refuseRemoval(before, s); err != nil {
-					return err
-				}
-			}
-		}
-		moves = append(moves, move)
-		updates, err := m.firstUpdates(ctx, tree, t)
+		further, err := m.move(ctx, tree, m.snapshots[t.Name])
 		if err != nil {
 			return err
 		}
-		moves = append(moves, updates...)
+		moves = append(moves, further...)
 	}
 	if err := tree.Move(ctx, moves...); err != nil {
 		return err
 	}
-	for _, move := range moves {
-		if move.Pointer.Channel == layout.Updates {
-			continue
-		}
-		s := m.snapshots[move.Pointer.Target]
-		path := filepath.Join("repos", filepath.FromSlash(move.Pointer.Link()))
+	for _, t := range targets {
+		s := m.snapshots[t.Name]
+		path := filepath.Join("repos", filepath.FromSlash(m.pointer(s).Link()))
 		m.report.Snapshots = append(m.report.Snapshots, report.Snapshot{
 			Target: s.Target, ID: s.ID, Path: path, Packages: s.Packages, Published: true,
 		})
@@ -143,69 +123,85 @@ func (m *Matrix) publish(ctx context.Context) error {
 	return nil
 }
 
-// firstUpdates publishes an empty repository of updates where there is none: the
-// clients of a release look there too, and zypper fails when it finds nothing.
-func (m *Matrix) firstUpdates(ctx context.Context, tree *channel.Tree, t *recipes.Target) ([]channel.Move, error) {
-	at := layout.Pointer{Release: m.opt.Catalog.Release, Channel: layout.Updates, Target: t.Name}
-	if _, err := tree.Current(at); !errors.Is(err, fs.ErrNotExist) {
+// pointer is what moves to a snapshot.
+func (m *Matrix) pointer(s snapshot.Snapshot) layout.Pointer {
+	return layout.Pointer{Release: s.Release, Channel: m.opt.Channel, Target: s.Target}
+}
+
+// move lets the run's channel point to a snapshot, unless that would harm those
+// who rely on it. Clients of a release look for updates too, and zypper fails when
+// it finds nothing there: an empty repository is published with the first release.
+func (m *Matrix) move(ctx context.Context, tree *channel.Tree, s snapshot.Snapshot) ([]channel.Move, error) {
+	move := channel.Move{Pointer: m.pointer(s), To: s.ID, From: channel.Made}
+	before, err := tree.Current(move.Pointer)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, err
+	default:
+		move.Was = before.ID
+		if err := m.guard(ctx, move.Pointer, before, s); err != nil {
+			return nil, err
+		}
+	}
+	moves := []channel.Move{move}
+	updates := layout.Pointer{Release: s.Release, Channel: layout.Updates, Target: s.Target}
+	if m.opt.Channel != layout.Release {
+		return moves, nil
+	}
+	if _, err := tree.Current(updates); errors.Is(err, fs.ErrNotExist) {
+		none, err := publish.Empty(ctx, m.key, s)
+		if err != nil {
+			return nil, err
+		}
+		moves = append(moves, channel.Move{Pointer: updates, To: none.ID, From: channel.Made})
+	} else if err != nil {
 		return nil, err
 	}
-	s, err := publish.Make(ctx, m.store, m.publishSpec(t), nil)
+	return moves, nil
+}
+
+// guard keeps packages of a channel that people rely on from going or getting
+// older. What has changed without a new release is only told: a new image may
+// change any package of a run.
+func (m *Matrix) guard(ctx context.Context, p layout.Pointer, before, after snapshot.Snapshot) error {
+	if !p.Channel.Guarded() || before.ID == after.ID {
+		return nil
+	}
+	d, err := diff.Snapshots(ctx, before, after)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return []channel.Move{{Pointer: at, To: s.ID, From: channel.Made}}, nil
+	if n := len(d.Changed); n > 0 {
+		m.opt.Log.Warn("packages have changed and their version and release have not: clients that have them will not get the new ones",
+			"channel", p.String(), "packages", n, "first", d.Changed[0].String())
+	}
+	allow := m.opt.Allow
+	allow.Changed = true
+	err = d.Refuse(p.String(), allow)
+	var refused *diff.RefusedError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	hint := ""
+	if m.partial(p.Target) && len(d.Removed) > 0 {
+		hint = "; this run is of some recipes, families or architectures only, and the others' results are out of date or not part of it: run matrix for all"
+	}
+	return &FailedError{What: refused.Error() + hint + "; or publish in another --channel, such as factory"}
+}
+
+// partial tells whether a run leaves out some of a target.
+func (m *Matrix) partial(target string) bool {
+	if len(m.opt.Recipes) > 0 || len(m.opt.Families) > 0 {
+		return true
+	}
+	for _, t := range m.targets() {
+		if t.Name == target {
+			return len(m.architectures(t)) < len(t.Architectures)
+		}
+	}
+	return false
 }
 
 // publishWait is for how long another run that publishes is waited for.
 const publishWait = time.Minute
-
-// refuseRemoval keeps a run of some recipes or architectures from publishing a
-// repository that lacks what the published one has: its users would lose packages
-// by a rebuild of others.
-func refuseRemoval(current, next snapshot.Snapshot) error {
-	before, err := packageNames(current.Dir)
-	if err != nil {
-		return err
-	}
-	after, err := packageNames(next.Dir)
-	if err != nil {
-		return err
-	}
-	var lost []string
-	for name := range before {
-		if !after[name] {
-			lost = append(lost, name)
-		}
-	}
-	if len(lost) == 0 {
-		return nil
-	}
-	slices.Sort(lost)
-	return &FailedError{What: fmt.Sprintf(
-		"not published: the repository of %s would lose %s: this run is of some recipes or architectures only, and their results are out of date or not part of it; run matrix for all, or with another --out",
-		next.Target, strings.Join(lost, ", "))}
-}
-
-// packageNames are the names and architectures in a snapshot.
-func packageNames(dir string) (map[string]bool, error) {
-	repomd, err := rpmmd.ReadRepomd(dir)
-	if err != nil {
-		return nil, err
-	}
-	primary, ok := repomd.Find("primary")
-	if !ok {
-		return nil, fmt.Errorf("%s: its metadata has no primary", dir)
-	}
-	r, err := rpmmd.OpenData(dir, primary)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	names := map[string]bool{}
-	_, err = rpmmd.ReadPrimary(r, func(p rpmmd.Record) error {
-		names[p.Name+"."+p.Arch] = true
-		return nil
-	})
-	return names, err
-}

@@ -45,7 +45,7 @@ func TestMistakesInUsage(t *testing.T) {
 		"build of nothing":    {[]string{"build"}, "build takes at least one recipe"},
 		"config that is gone": {[]string{"plan", "--config", "absent.yaml"}, "absent.yaml"},
 		"show of nothing":     {[]string{"recipe", "show"}, "recipe show takes one recipe"},
-		"verify of nothing":   {[]string{"repo", "verify"}, "repo verify takes one folder"},
+		"verify of nothing":   {[]string{"repo", "verify", "a", "b"}, "repo verify takes one folder"},
 		"no key yet":          {[]string{"key", "show"}, "there is no signing key"},
 		"catalogue is absent": {[]string{"recipe", "list", "--catalog", "absent"}, "absent"},
 	} {

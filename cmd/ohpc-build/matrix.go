@@ -8,11 +8,17 @@ import (
 
 	"github.com/ohpc-build/ohpc-build/matrix"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
+	"github.com/ohpc-build/ohpc-build/repo/diff"
+	"github.com/ohpc-build/ohpc-build/repo/layout"
 )
 
 func newMatrix(f *flags) *cobra.Command {
-	var refresh bool
-	var o outcomeFlags
+	var (
+		refresh bool
+		o       outcomeFlags
+		to      string
+		allow   diff.Allow
+	)
 	cmd := &cobra.Command{
 		Use:   "matrix [RECIPE…]",
 		Short: "Plan, build, sign, validate and publish, for every cell",
@@ -32,6 +38,10 @@ Without a RECIPE it takes all. What nothing has changed for is not done again.`,
 			if err := o.apply(cmd, &opt); err != nil {
 				return err
 			}
+			opt.Allow = allow
+			if opt.Channel, err = parseChannel("--channel", to); err != nil {
+				return err
+			}
 			m, err := matrix.New(opt)
 			if err != nil {
 				return err
@@ -42,6 +52,9 @@ Without a RECIPE it takes all. What nothing has changed for is not done again.`,
 	}
 	addRefresh(cmd, &refresh)
 	o.add(cmd)
+	cmd.Flags().StringVar(&to, "channel", string(layout.Release), "`channel` to publish in: release, updates, staging, factory or pr/<number>")
+	cmd.Flags().BoolVar(&allow.Downgrade, "allow-downgrade", false, "publish although packages are older than those that are published")
+	cmd.Flags().BoolVar(&allow.Removal, "allow-removal", false, "publish although packages are gone")
 	return cmd
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
+	"github.com/ohpc-build/ohpc-build/repo/snapshot"
 )
 
 // Read returns what a repository offers: a folder's, or one at an http:, https: or
@@ -140,4 +141,17 @@ func collect(ctx context.Context, p place) ([]Package, error) {
 		return ctx.Err()
 	})
 	return packages, err
+}
+
+// Snapshots compares two snapshots.
+func Snapshots(ctx context.Context, old, new snapshot.Snapshot) (*Result, error) {
+	before, err := Read(ctx, old.Dir)
+	if err != nil {
+		return nil, err
+	}
+	after, err := Read(ctx, new.Dir)
+	if err != nil {
+		return nil, err
+	}
+	return Compare(ctx, before, after)
 }

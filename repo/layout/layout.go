@@ -172,3 +172,7 @@ var id = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 // IsID tells whether a name can be a snapshot's.
 func IsID(name string) bool { return id.MatchString(name) }
+
+// Guarded tells whether people rely on a channel: packages do not go there, get
+// older, or change without a new version. Factory and pull requests come and go.
+func (c Channel) Guarded() bool { return c == Release || c == Updates || c == Staging }

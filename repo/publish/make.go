@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/repo/lock"
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
+	"github.com/ohpc-build/ohpc-build/repo/sign"
 	"github.com/ohpc-build/ohpc-build/repo/snapshot"
 )
 
@@ -28,6 +30,24 @@ func Make(ctx context.Context, st *store.Store, spec Spec, packages []Package) (
 		return snapshot.Snapshot{}, fmt.Errorf("making a snapshot of %s %s: %w", spec.Target, spec.Release, err)
 	}
 	return snap, nil
+}
+
+// Empty makes a snapshot without packages for the release and target of another
+// one, whose clients trust the key.
+func Empty(ctx context.Context, key *sign.Key, like snapshot.Snapshot) (snapshot.Snapshot, error) {
+	f, err := os.Open(filepath.Join(like.Dir, layout.KeyFile(like.Release)))
+	if err != nil {
+		return snapshot.Snapshot{}, err
+	}
+	defer f.Close()
+	trusted, err := sign.ReadKeyring(f)
+	if err != nil {
+		return snapshot.Snapshot{}, fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	if !slices.Contains(trusted.Fingerprints(), key.Fingerprint()) {
+		return snapshot.Snapshot{}, fmt.Errorf("clients of snapshot %s do not trust the key %s: it is not in %s", like.ID, key.Fingerprint(), f.Name())
+	}
+	return Make(ctx, nil, Spec{Root: like.Root, Release: like.Release, Target: like.Target, Arches: like.Arches, BaseURL: like.URL, Key: key}, nil)
 }
 
 func (s Spec) make(ctx context.Context, st *store.Store, packages []Package) (snapshot.Snapshot, error) {

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ohpc-build/ohpc-build/repo/layout"
+	"github.com/ohpc-build/ohpc-build/repo/verify"
+)
+
+func newRepoVerify(f *flags) *cobra.Command {
+	var keyFile string
+	cmd := &cobra.Command{
+		Use:   "verify [DIR]",
+		Short: "Read repositories again: signatures, digests, metadata against files, channels",
+		Long: `verify reads everything again that was published: each snapshot's signatures and
+digests, its metadata against its files, and whether each channel's mirrorlist, link,
+.repo file and history agree. DIR is such a tree (default: the output folder's repos)
+or a single repository.`,
+		Example: `  ohpc-build repo verify
+  ohpc-build repo verify out/repos/OpenHPC/3/Debian_12
+  ohpc-build repo verify /srv/repos --key RPM-GPG-KEY-OpenHPC-3`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usageError("repo verify takes one folder: a published tree, or a repository's, which holds repodata")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			trusted, err := f.trusted(keyFile)
+			if err != nil {
+				return err
+			}
+			name := f.reposFolder()
+			if len(args) == 1 {
+				name = args[0]
+			}
+			// The name that clients use is a link to the snapshot of the day.
+			dir, err := filepath.EvalSymlinks(name)
+			if err != nil {
+				return usageError("the repository: %w", err)
+			}
+			done := "everything is as it was signed"
+			if _, err := os.Stat(filepath.Join(dir, layout.Snapshots)); err == nil {
+				sum, err := verify.Tree(cmd.Context(), dir, trusted)
+				if err != nil {
+					return err
+				}
+				done = fmt.Sprintf("%s, %s: %s", plural(sum.Snapshots, "snapshot"), plural(sum.Channels, "channel"), done)
+			} else if err := verify.Repository(cmd.Context(), dir, trusted); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", name, done)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&keyFile, "key", "", "`file` with the public key to trust (default: the state folder's signing key)")
+	return cmd
+}
