@@ -2,11 +2,14 @@ package gpgagent
 
 import (
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ohpc-build/ohpc-build/repo/rpm/rpmtest"
 )
 
 func TestSignature(t *testing.T) {
@@ -77,4 +80,27 @@ func TestHostileServer(t *testing.T) {
 	}
 	_, err := (&conn{}).call("PKSIGN\nRESET")
 	require.ErrorContains(t, err, "malformed")
+}
+
+// TestSocket finds the agent of a user whom gpgconf takes for another one.
+func TestSocket(t *testing.T) {
+	rpmtest.Tool(t, "gpgconf")
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("GNUPGHOME", "")
+	require.NoError(t, os.Unsetenv("GNUPGHOME"))
+	runtime := t.TempDir()
+	t.Setenv("XDG_RUNTIME_DIR", runtime)
+	own := filepath.Join(runtime, "gnupg", "S.gpg-agent")
+	path, err := socket(t.Context())
+	require.NoError(t, err)
+	require.NotEqual(t, own, path)
+	require.NoError(t, os.MkdirAll(filepath.Dir(own), 0o700))
+	require.NoError(t, os.WriteFile(own, nil, 0o600))
+	path, err = socket(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, own, path)
+	t.Setenv("GNUPGHOME", t.TempDir())
+	path, err = socket(t.Context())
+	require.NoError(t, err)
+	require.NotEqual(t, own, path, "who names a home means it")
 }
