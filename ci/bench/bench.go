@@ -117,6 +117,7 @@ type command struct {
 type result struct {
 	took time.Duration
 	cpu  time.Duration // processor time, of the processes that it waited for too
+	rss  int64         // bytes of memory that it had at most
 	out  []byte        // on standard output
 }
 
@@ -135,6 +136,9 @@ func (c command) call(ctx context.Context) (result, error) {
 	r := result{took: time.Since(begin), out: out.Bytes()}
 	if cmd.ProcessState != nil {
 		r.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+		if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+			r.rss = usage.Maxrss << 10 // Linux counts KiB
+		}
 	}
 	if err != nil {
 		err = fmt.Errorf("%s %s: %w: %s", filepath.Base(c.name), strings.Join(c.args[:min(10, len(c.args))], " "), err, lastLines(errout.String(), 5))

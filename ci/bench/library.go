@@ -10,6 +10,9 @@ import (
 	"github.com/ohpc-build/ohpc-build/ci/bench/figure"
 )
 
+// libraryBenchmarks is the Go package of benchmarks for what no command does alone.
+const libraryBenchmarks = "./ci/bench/library"
+
 // goBenchmark runs a Go benchmark of a package n times, with so many processors,
 // and returns the median of how long its body takes once, in seconds.
 func goBenchmark(ctx context.Context, pkg, name string, processors, n int, env ...string) (float64, error) {

@@ -34,6 +34,7 @@ func benchmarks() []benchmark {
 		{name: "plan-right", run: planRight},
 		{name: "meta", run: metaPackages},
 		{name: "repodata", run: repodata},
+		{name: "large-repodata", run: repodataLarge, slow: true},
 		{name: "sign", run: signing},
 		{name: "overhead", run: overhead, slow: true},
 		{name: "emulation", run: emulation, slow: true},

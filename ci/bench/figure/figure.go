@@ -34,6 +34,7 @@ type Unit string
 const (
 	Seconds     Unit = "s"
 	Differences Unit = "differences"
+	Bytes       Unit = "B"
 )
 
 // Peer is the same measured with another program on the same machine, right
@@ -159,6 +160,8 @@ func (r *Report) Text(w io.Writer) error {
 // format writes a number with three digits that count, and its unit.
 func format(v float64, unit Unit) string {
 	switch {
+	case unit == Bytes:
+		return strconv.FormatFloat(v/(1<<20), 'f', 1, 64) + " MiB"
 	case unit != Seconds:
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	case v < 0.001:

@@ -38,7 +38,13 @@ func Package(dir string, i, bulk int) error {
 	random := rand.NewChaCha8([32]byte{byte(i), byte(i >> 8), byte(i >> 16), byte(i >> 24)})
 	_, _ = random.Read(data) // does not fail; math/rand/v2
 	p.Files = append(p.Files, write.File{Path: fmt.Sprintf("/opt/bench/p%05d/lib/lib.so", i), Mode: 0o100755, Data: data})
-	return writePackage(filepath.Join(dir, fmt.Sprintf("%s-%s-%s.%s.rpm", p.Name, p.Version, p.Release, p.Arch)), p)
+	return writePackage(filepath.Join(dir, FileName(i)), p)
+}
+
+// FileName is what the file of one of them is called.
+func FileName(i int) string {
+	p := aPackage(i)
+	return fmt.Sprintf("%s-%s-%s.%s.rpm", p.Name, p.Version, p.Release, p.Arch)
 }
 
 func aPackage(i int) write.Package {
