@@ -34,7 +34,9 @@ type config struct {
 	Catalog       string            `yaml:"catalog"`       // folder; default: the embedded catalogue
 	Runtime       string            `yaml:"runtime"`       // OCI runtime; default: runc
 	Repository    struct {
-		URL string `yaml:"url"` // what clients put before /OpenHPC/<release>/<target>
+		URL     string `yaml:"url"`     // what clients put before /OpenHPC/<release>/<target>
+		Storage string `yaml:"storage"` // URL of the cloud storage that publishing copies to; default: none
+		Prefix  string `yaml:"prefix"`  // folder in the storage
 	} `yaml:"repository"`
 	Mirrors struct {
 		Debian string `yaml:"debian"` // package archive; default: the one that the host's apt uses

@@ -29,7 +29,7 @@ func newRepo(f *flags) *cobra.Command {
 		RunE:  help,
 	}
 	cmd.AddCommand(
-		newRepoCreate(f), newRepoPublish(f), newRepoPromote(f), newRepoRollback(f), newRepoDiff(f), newRepoVerify(f), newRepoGC(f), newRepoServe(f), newRepoDist(f),
+		newRepoCreate(f), newRepoPublish(f), newRepoPromote(f), newRepoRollback(f), newRepoDiff(f), newRepoVerify(f), newRepoGC(f), newRepoServe(f), newRepoDist(f), newRepoPush(f),
 	)
 	return cmd
 }
