@@ -1,6 +1,7 @@
 package matrix
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -91,6 +92,9 @@ func (m *Matrix) writeLock(j *plan.Job) error {
 		return fmt.Errorf("writing the lock of %s: %w", j.ID, err)
 	}
 	path := filepath.Join(dir, strings.ReplaceAll(j.ID, "/", "_")+".json")
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
+		return nil // most are as they were, and reading is cheaper than writing
+	}
 	if err := os.WriteFile(path, text, 0o644); err != nil {
 		return fmt.Errorf("writing the lock of %s: %w", j.ID, err)
 	}

@@ -35,6 +35,15 @@ func (m *Matrix) layOutPackages() error {
 }
 
 func (m *Matrix) placePackage(d store.Digest, path string) error {
+	object, err := m.store.Path(d)
+	if err != nil {
+		return err
+	}
+	if a, err := os.Stat(object); err == nil {
+		if b, err := os.Lstat(path); err == nil && os.SameFile(a, b) {
+			return nil
+		}
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}

@@ -305,12 +305,12 @@ func TestResume(t *testing.T) {
 	cmd, out := v.start()
 	require.NoError(t, cmd.Wait(), out.String())
 	require.Len(t, v.begun(), 4)
-	v.change("base") // and with it all
+	v.change("base") // and with it what needs that; top does not, as that comes out the same
 	begin := time.Now()
 	cmd, out = v.start()
 	require.NoError(t, cmd.Wait(), out.String())
 	whole := time.Since(begin)
-	require.Len(t, v.begun(), 4)
+	require.Len(t, v.begun(), 3)
 
 	names := slices.Sorted(maps.Keys(v.specs))
 	done, killed, containers, builds := v.finished(), 0, 0, 0

@@ -223,3 +223,23 @@ func TestRecords(t *testing.T) {
 	require.NoError(t, s.PutRecord("jobs", "any/../name", want))
 	require.NoError(t, s.Record("jobs", "any/../name", &got))
 }
+
+// TestWhatIsWrittenToAfterItWasVerified is noticed, though the same file was right
+// before.
+func TestWhatIsWrittenToAfterItWasVerified(t *testing.T) {
+	s, err := store.Open(t.TempDir())
+	require.NoError(t, err)
+	d, err := s.PutBytes(t.Context(), []byte("right"))
+	require.NoError(t, err)
+	for range 2 {
+		_, err = s.Path(d)
+		require.NoError(t, err)
+	}
+	path, err := s.Path(d)
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(path, 0o644))
+	require.NoError(t, os.WriteFile(path, []byte("wrong"), 0o644)) // as long as it was
+	_, err = s.Path(d)
+	var corrupt *store.CorruptError
+	require.ErrorAs(t, err, &corrupt)
+}

@@ -181,24 +181,37 @@ type specRunner struct {
 	layers  []string
 }
 
+// killedTimes is how often a container that reads specs may be killed from outside
+// before that is held to be the specs' doing.
+const killedTimes = 3
+
 // Run implements [spec.Runner].
 func (r *specRunner) Run(ctx context.Context, dir string, args []string) error {
-	const inside = "/evaluate"
-	err := r.sandbox.Run(ctx, sandbox.Spec{
-		Name: "rpmspec", Layers: r.layers, Args: args, Cwd: inside, UID: nobody, GID: nobody, ReadOnlyRoot: true,
-		Mounts:  []sandbox.Mount{{Source: dir, Destination: inside}},
-		Limits:  sandbox.Limits{Memory: 2 << 30, Pids: 512, Disk: 1 << 30},
-		Timeout: specTimeout,
-	})
 	var (
 		exit   *sandbox.ExitError
 		memory *sandbox.MemoryError
 		disk   *sandbox.DiskError
 	)
-	if errors.As(err, &exit) || errors.Is(err, sandbox.ErrTimeout) || errors.As(err, &memory) || errors.As(err, &disk) && !disk.Full {
-		return nil // what has no answer will be noticed
+	for killed := 1; ; killed++ {
+		err := r.run(ctx, dir, args)
+		switch {
+		case errors.As(err, &exit) && exit.Killed() && killed < killedTimes:
+			continue
+		case errors.As(err, &exit), errors.Is(err, sandbox.ErrTimeout), errors.As(err, &memory), errors.As(err, &disk) && !disk.Full:
+			return nil // what has no answer will be noticed
+		}
+		return err
 	}
-	return err
+}
+
+func (r *specRunner) run(ctx context.Context, dir string, args []string) error {
+	const inside = "/evaluate"
+	return r.sandbox.Run(ctx, sandbox.Spec{
+		Name: "rpmspec", Layers: r.layers, Args: args, Cwd: inside, UID: nobody, GID: nobody, ReadOnlyRoot: true,
+		Mounts:  []sandbox.Mount{{Source: dir, Destination: inside}},
+		Limits:  sandbox.Limits{Memory: 2 << 30, Pids: 512, Disk: 1 << 30},
+		Timeout: specTimeout,
+	})
 }
 
 // nobody runs what needs no rights.
