@@ -1,0 +1,177 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ohpc-build/ohpc-build/matrix"
+	"github.com/ohpc-build/ohpc-build/matrix/repodata"
+	"github.com/ohpc-build/ohpc-build/matrix/report"
+)
+
+// packagesFlags are the flags of the checks that look at packages' files.
+type packagesFlags struct {
+	repo, key, format string
+}
+
+func newValidateContent(f *flags) *cobra.Command {
+	p := &packagesFlags{}
+	cmd := &cobra.Command{
+		Use:   "content --repo DIR|URL",
+		Short: "Look into packages for what must not be there",
+		Long: `content looks into each package of a repository, in each cell, and tells
+
+  machine         code for another machine than the package's: ELF files, members of
+                  static libraries, EFI programs, kernels, BIOS boot programs
+  noarch-code     code for a machine in a noarch package
+  build-path      a path of the place where it was built, in a text, a library, a script
+  run-path        an RPATH or RUNPATH where anybody may put a library
+  interpreter     a script whose interpreter is neither in a package nor in the image
+  setuid          files that run with rights, capability too, and files, folders and
+  world-writable  devices that others than root may change or have: device, owner
+  symlink         a link to where it was built, or out of the root
+  file-conflict   different files of one path in two packages that can be installed
+                  together, as rpm decides it
+
+What is right all the same is declared in the recipe: allow, with the rule, the paths
+and a reason. Warnings (exec-stack, text-rel, malformed, build-id) are in the log.
+
+Packages are read as streams. Those of a URL are downloaded and verified against the
+metadata; nothing of a package is ever run.
+
+Exit status: 0 nothing was found, 1 something was, 2 the repository cannot be read or
+the command line is wrong.`,
+		Example: `  ohpc-build validate content --repo out/repos/OpenHPC/3/Debian_12 --target Debian_12
+  ohpc-build validate content --repo https://example.org/OpenHPC/3/EL_9 --target EL_9 --arch aarch64`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.run(cmd, f, "content", nil)
+		},
+	}
+	p.add(cmd)
+	return cmd
+}
+
+func newValidateSignatures(f *flags) *cobra.Command {
+	p := &packagesFlags{}
+	cmd := &cobra.Command{
+		Use:   "signatures --repo DIR|URL",
+		Short: "Verify every package's signature, also by the target's own rpm",
+		Long: `signatures verifies repomd.xml and each package of a repository with one key: by
+ohpc-build's own reader, and in a container of the cell's image, without network and
+with a database that trusts that key only, by the target's rpmkeys and gpg. A package
+that is not signed, is signed by another key or was changed is told by its file.
+
+Exit status: 0 everything is signed, 1 something is not, 2 the repository or the key
+cannot be read or the command line is wrong, 3 the host lacks something.`,
+		Example: `  ohpc-build validate signatures --repo out/repos/OpenHPC/3/Debian_12 --target Debian_12
+  ohpc-build validate signatures --repo https://example.org/OpenHPC/3/EL_9 --target EL_9 --arch x86_64 --key RPM-GPG-KEY-OpenHPC-3`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			key, err := f.trustedKey(p.key)
+			if err != nil {
+				return err
+			}
+			return p.run(cmd, f, "signatures", key)
+		},
+	}
+	p.add(cmd)
+	cmd.Flags().StringVar(&p.key, "key", "", "`file` with the public key to trust (default: the state folder's signing key)")
+	return cmd
+}
+
+func (p *packagesFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&p.repo, "repo", "", "repository to check, a `folder or URL` that holds repodata")
+	cmd.Flags().StringVar(&p.format, "format", "text", "text or json")
+}
+
+// trustedKey is the armored public key in a file, or that of the state folder.
+func (f *flags) trustedKey(file string) ([]byte, error) {
+	if file == "" {
+		_, key, err := f.existingKey()
+		if err != nil {
+			return nil, err
+		}
+		return key.PublicKey(), nil
+	}
+	const limit = 1 << 20
+	b, err := readSmall(file, limit)
+	if err != nil {
+		return nil, usageError("the key: %w", err)
+	}
+	return b, nil
+}
+
+func readSmall(path string, limit int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	b, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = fmt.Errorf("%s is larger than %d bytes", path, limit)
+	}
+	return b, err
+}
+
+func (p *packagesFlags) run(cmd *cobra.Command, f *flags, check string, key []byte) error {
+	switch {
+	case p.format != "text" && p.format != "json":
+		return usageError("--format is text or json, not %q", p.format)
+	case p.repo == "":
+		return usageError("--repo names the repository to check")
+	}
+	m, err := f.matrix(nil)
+	if err != nil {
+		return err
+	}
+	repository, err := repodata.Open(cmd.Context(), p.repo)
+	if err != nil {
+		return &statusError{exitUsage, err}
+	}
+	rows, err := m.Check(cmd.Context(), matrix.Foreign{Repository: repository, Checks: []string{check}, PublicKey: key})
+	if err != nil {
+		return err
+	}
+	if p.format == "json" {
+		err = reportJSON(struct {
+			Version int            `json:"version"`
+			Checks  []report.Check `json:"checks"`
+		}{1, rows}, cmd.OutOrStdout())
+	} else {
+		err = checksText(rows, f.out, cmd.OutOrStdout())
+	}
+	if err != nil {
+		return err
+	}
+	failed := 0
+	for _, row := range rows {
+		if row.Result == report.Fail {
+			failed++
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %s failed", failed, plural(len(rows), "check"))
+	}
+	return nil
+}
+
+// checksText prints how each check ended.
+func checksText(rows []report.Check, out string, w io.Writer) error {
+	var b strings.Builder
+	for _, row := range rows {
+		fmt.Fprintf(&b, "%s/%s: %s: %s in %.1f s, log: %s/report/%s\n", row.Target, row.Arch, row.Name, row.Result, row.Seconds, out, row.Log)
+		for line := range strings.Lines(row.Reason) {
+			b.WriteString("  " + harmless(strings.TrimRight(line, "\n")) + "\n")
+		}
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return fmt.Errorf("printing the report: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ohpc-build/ohpc-build/internal/testenv"
+	"github.com/ohpc-build/ohpc-build/repo/rpm"
+	"github.com/ohpc-build/ohpc-build/repo/rpm/write"
+	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
+	"github.com/ohpc-build/ohpc-build/repo/sign"
+)
+
+// signedRepository is a repository of packages of a key, on a web server and in a folder.
+func signedRepository(t *testing.T, key *sign.Key, packages ...write.Package) (dir, url string) {
+	t.Helper()
+	dir = t.TempDir()
+	var entries []rpmmd.Entry
+	for _, p := range packages {
+		p.Version, p.Release, p.Summary, p.License, p.Description, p.BuildHost = "1", "1", "s", "MIT", "d", "h"
+		p.SourceRPM, p.BuildTime = p.Name+"-1-1.src.rpm", time.Unix(1700000000, 0)
+		var b bytes.Buffer
+		require.NoError(t, write.Write(&b, p))
+		unsigned := filepath.Join(t.TempDir(), "unsigned.rpm")
+		require.NoError(t, os.WriteFile(unsigned, b.Bytes(), 0o644))
+		location := p.Arch + "/" + p.Name + ".rpm"
+		path := filepath.Join(dir, location)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, key.SignPackageFile(t.Context(), unsigned, path, key.Created()))
+		content, err := os.ReadFile(path)
+		require.NoError(t, err)
+		read, err := rpm.ReadFile(path)
+		require.NoError(t, err)
+		digest := sha256.Sum256(content)
+		entries = append(entries, rpmmd.Entry{Package: read, Location: location, SHA256: hex.EncodeToString(digest[:])})
+	}
+	_, err := rpmmd.Write(t.Context(), dir, entries, rpmmd.Options{})
+	require.NoError(t, err)
+	repomd, err := os.ReadFile(filepath.Join(dir, rpmmd.RepomdFile))
+	require.NoError(t, err)
+	var signature bytes.Buffer
+	require.NoError(t, key.SignDetached(&signature, bytes.NewReader(repomd), key.Created()))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, rpmmd.RepomdFile+".asc"), signature.Bytes(), 0o644))
+	server := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	t.Cleanup(server.Close)
+	return dir, server.URL
+}
+
+func TestValidatePackages(t *testing.T) {
+	testenv.Integration(t)
+	testenv.Root(t)
+	testenv.Programs(t, "runc", "rpmkeys")
+	key, err := sign.Generate(sign.Params{Name: "Ours", Email: "test@example.org"})
+	require.NoError(t, err)
+	keyFile := filepath.Join(t.TempDir(), "key.asc")
+	require.NoError(t, os.WriteFile(keyFile, key.PublicKey(), 0o644))
+	good := write.Package{Name: "good", Arch: "noarch", Files: []write.File{{Path: "/opt/good", Mode: 0o100755, Data: []byte("#!/bin/sh\n")}}}
+	bad := write.Package{Name: "bad", Arch: "x86_64", Files: []write.File{
+		{Path: "/opt/good", Mode: 0o104755, Data: []byte("other")},
+		{Path: "/opt/run", Mode: 0o100755, Data: []byte("#!/usr/bin/nothing\n")},
+	}}
+	validate := func(args ...string) (int, string, string) {
+		all := []string{"--state", testenv.State(t), "--out", t.TempDir(), "--progress", "none", "--target", "Debian_12", "--arch", "x86_64", "validate"}
+		return run(t, append(all, args...)...)
+	}
+	dir, url := signedRepository(t, key, good)
+	for _, repo := range []string{dir, url} {
+		status, out, message := validate("content", "--repo", repo)
+		require.Equal(t, exitOK, status, out+message)
+		require.Contains(t, out, "Debian_12/x86_64: content: pass")
+		status, out, message = validate("signatures", "--repo", repo, "--key", keyFile)
+		require.Equal(t, exitOK, status, out+message)
+		require.Contains(t, out, "Debian_12/x86_64: signatures: pass")
+	}
+
+	dir, url = signedRepository(t, key, good, bad)
+	status, out, message := validate("content", "--repo", url)
+	require.Equal(t, exitFailed, status, message)
+	require.Equal(t, "1 of 1 check failed", message)
+	for _, want := range []string{
+		"bad-1-1.x86_64: /opt/good: setuid: it runs with the rights of its owner",
+		"bad-1-1.x86_64: /opt/run: interpreter: its interpreter /usr/bin/nothing is neither in a package nor in the image",
+		"bad-1-1.x86_64: /opt/good: file-conflict: good-1-1.noarch has it too",
+	} {
+		require.Contains(t, out, want)
+	}
+	status, out, _ = validate("content", "--repo", dir, "--format", "json")
+	require.Equal(t, exitFailed, status)
+	var document struct {
+		Version int
+		Checks  []struct{ Name, Target, Arch, Result, Reason string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &document))
+	require.Len(t, document.Checks, 1)
+	require.Equal(t, "fail", document.Checks[0].Result)
+
+	// A package that was changed behind the metadata's back, and after it was found right.
+	path := filepath.Join(dir, "noarch", "good.rpm")
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	b[len(b)-1] ^= 1
+	require.NoError(t, os.WriteFile(path, b, 0o644))
+	status, out, _ = validate("content", "--repo", dir)
+	require.Equal(t, exitFailed, status)
+	require.Contains(t, out, "noarch/good.rpm: its sha256 is")
+	status, out, _ = validate("signatures", "--repo", dir, "--key", keyFile)
+	require.Equal(t, exitFailed, status)
+	require.Contains(t, out, "noarch/good.rpm: ohpc-build: ")
+	require.Contains(t, out, "noarch/good.rpm: rpmkeys: ")
+	require.NotContains(t, out, "bad.rpm")
+	status, _, message = validate("content", "--repo", url)
+	require.Equal(t, exitUsage, status)
+	require.Contains(t, message, "good.rpm: its sha256 is")
+
+	other, err := sign.Generate(sign.Params{Name: "Other", Email: "test@example.org"})
+	require.NoError(t, err)
+	otherFile := filepath.Join(t.TempDir(), "other.asc")
+	require.NoError(t, os.WriteFile(otherFile, other.PublicKey(), 0o644))
+	status, out, _ = validate("signatures", "--repo", dir, "--key", otherFile)
+	require.Equal(t, exitFailed, status)
+	for _, want := range []string{"x86_64/bad.rpm: rpmkeys: ", "NOKEY", "repodata/repomd.xml: gpg: ", "repodata/repomd.xml: ohpc-build: "} {
+		require.Contains(t, out, want)
+	}
+}
+
+func TestValidatePackagesUsage(t *testing.T) {
+	dir := published(t)
+	for name, tc := range map[string]struct {
+		args []string
+		want string
+	}{
+		"no repository":  {[]string{"content"}, "--repo names the repository"},
+		"no metadata":    {[]string{"content", "--repo", t.TempDir()}, "name the folder that holds repodata"},
+		"unknown format": {[]string{"content", "--repo", dir, "--format", "xml"}, "--format is text or json"},
+		"an argument":    {[]string{"signatures", dir}, "takes no argument"},
+		"no key there":   {[]string{"signatures", "--repo", dir, "--key", "absent"}, "the key: open absent"},
+		"unknown target": {[]string{"content", "--repo", dir, "--target", "EL_1"}, `"EL_1"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, _, message := run(t, append([]string{"validate"}, tc.args...)...)
+			require.Equal(t, exitUsage, status, message)
+			require.Contains(t, message, tc.want)
+		})
+	}
+}
