@@ -40,7 +40,7 @@ func (c *Copy) get(ctx context.Context, key string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %s in the storage: %w", key, err)
 	}
-	defer r.Close()
+	defer r.Close() //nolint:errcheck // it was only read
 	b, err := io.ReadAll(r)
 	if err == nil && len(b) > limit {
 		err = fmt.Errorf("it has more than %d bytes", limit)

@@ -69,7 +69,7 @@ func (c *Copy) same(ctx context.Context, key, file string) error {
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer r.Close() //nolint:errcheck // it was only read
 	if ok, err := equal(f, r); err != nil {
 		return fmt.Errorf("%s: %w", key, err)
 	} else if !ok {
