@@ -80,7 +80,7 @@ func TestReadRelationsErrors(t *testing.T) {
 func TestNewDataReader(t *testing.T) {
 	for _, d := range []rpmmd.Data{
 		{Location: "p.xml", Checksum: rpmmd.Checksum{Type: "md5"}},
-		{Location: "p.xml.bz2", Checksum: rpmmd.Checksum{Type: "sha256"}},
+		{Location: "p.xml.lz", Checksum: rpmmd.Checksum{Type: "sha256"}},
 		{Location: "p.xml.gz", Checksum: rpmmd.Checksum{Type: "sha256"}},
 	} {
 		file := &closing{Reader: strings.NewReader("none of it")}

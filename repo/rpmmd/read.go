@@ -20,6 +20,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
+	"github.com/ohpc-build/ohpc-build/repo/rpm/payload"
 )
 
 const (
@@ -93,10 +94,14 @@ func (r *dataReader) decompress() error {
 		if z, err = zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxWindow), zstd.WithDecoderMaxWindow(maxWindow)); err == nil {
 			in, r.close = z, z.Close
 		}
+	case strings.HasSuffix(name, ".xz"):
+		in, err = r.other("xz", in)
+	case strings.HasSuffix(name, ".bz2"):
+		in, err = r.other("bzip2", in)
 	case strings.HasSuffix(name, ".xml"):
 		limit = r.data.Size
 	default:
-		err = errors.New("unknown compression; gz and zst can be read")
+		err = errors.New("unknown compression; gz, zst, xz and bz2 can be read")
 	}
 	if err != nil {
 		return err
@@ -109,6 +114,15 @@ func (r *dataReader) decompress() error {
 		r.open.hash, err = newHash(r.data.OpenChecksum)
 	}
 	return err
+}
+
+// other opens what only other programs write.
+func (r *dataReader) other(compressor string, in io.Reader) (io.Reader, error) {
+	d, err := payload.Decompress(compressor, in)
+	if err == nil {
+		r.close = func() { _ = d.Close() }
+	}
+	return d, err
 }
 
 func (r *dataReader) Read(b []byte) (int, error) {

@@ -30,10 +30,10 @@ func (c contextReader) Read(b []byte) (int, error) {
 	return c.r.Read(b)
 }
 
-// decompress opens a payload. No decompressor may look back further than
-// maxWindow: what an xz stream declares for later blocks takes memory only as far
-// as it is filled.
-func decompress(compressor string, r io.Reader) (io.ReadCloser, error) {
+// Decompress opens what is compressed; compressor is rpm's name for how. No
+// decompressor may look back further than maxWindow: what an xz stream declares for
+// later blocks takes memory only as far as it is filled.
+func Decompress(compressor string, r io.Reader) (io.ReadCloser, error) {
 	switch compressor {
 	case "", "gzip":
 		return gzip.NewReader(r)

@@ -39,7 +39,7 @@ func Walk(ctx context.Context, p *rpm.Package, file io.ReaderAt, visit func(m Me
 		a.order = append(a.order, f.Path())
 	}
 	body := io.NewSectionReader(file, p.HeaderEnd, p.FileSize-p.HeaderEnd)
-	plain, err := decompress(p.PayloadCompressor, contextReader{ctx, body})
+	plain, err := Decompress(p.PayloadCompressor, contextReader{ctx, body})
 	if err != nil {
 		return err
 	}
