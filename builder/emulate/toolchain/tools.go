@@ -39,7 +39,7 @@ var systems = map[string]*system{
 // paths of the architecture).
 var textTools = []string{
 	"bash", "dash", "make", "mawk", "sed", "grep", "m4", "patch",
-	"find", "xargs", "cmp", "diff", "diff3", "sdiff",
+	"find", "xargs", "cmp", "diff", "diff3", "sdiff", "hostname",
 	"tar", "cpio", "gzip", "bzip2", "bunzip2", "bzcat", "xz", "zstd",
 	// coreutils
 	"[", "b2sum", "base32", "base64", "basename", "cat", "chgrp", "chmod", "chown", "cksum", "comm",
@@ -47,7 +47,7 @@ var textTools = []string{
 	"false", "fmt", "fold", "head", "id", "install", "join", "link", "ln", "logname", "ls", "md5sum",
 	"mkdir", "mkfifo", "mktemp", "mv", "nice", "nl", "nohup", "nproc", "od", "paste", "pathchk", "pr",
 	"printenv", "pwd", "readlink", "realpath", "rm", "rmdir", "sha1sum", "sha224sum", "sha256sum",
-	"sha384sum", "sha512sum", "shuf", "sleep", "sort", "split", "stat", "sum", "sync", "tac", "tail",
+	"sha384sum", "sha512sum", "shuf", "sleep", "sort", "split", "stat", "stty", "sum", "sync", "tac", "tail",
 	"tee", "test", "timeout", "touch", "tr", "true", "truncate", "tsort", "tty", "unexpand", "uniq",
 	"unlink", "wc", "who", "whoami", "yes",
 }

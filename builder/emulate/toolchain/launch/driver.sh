@@ -1,10 +1,11 @@
 #!{{.Folder}}/native/bash -p
 # The compiler driver. Work is done by the native cross driver with the paths of
 # the image's own compiler; questions about the compiler, and what only the own
-# driver can answer, go to the own driver.
+# driver can answer, go to the own driver. (Of what configure scripts ask, -V,
+# -version and -qversion are questions to other compilers, and errors to this one.)
 for arg; do
 	case $arg in
-	-v | -'###' | -V | -version | -qversion | --version | -help* | --help* | --target-help | \
+	-v | -'###' | --version | -help* | --help* | --target-help | \
 		-dump* | -print-* | --print-* | -m*=native | -isysroot* | --sysroot* | @*)
 		exec -a "$0" {{.Folder}}/own/{{.Name}} "$@"
 		;;

@@ -13,6 +13,13 @@ for question in -v -dumpmachine -dumpversion -print-search-dirs -print-sysroot -
 	-print-libgcc-file-name --version; do
 	gcc $question 2>&1 | sed '/^COLLECT_GCC=/d'
 done
+for error in -V -version -qversion "-V x.c" "-qversion -c"; do
+	for compiler in gcc g++ gfortran; do
+		$compiler $error 2>&1 && echo "no error"
+		LIBRARY_PATH=/x $compiler $error 2>&1 && echo "no error"
+		echo $?
+	done
+done
 echo | gcc -E -v - 2>&1 | sed '/^COLLECT_GCC=/d'
 echo | g++ -x c++ -E -v - 2>&1 | sed '/^COLLECT_GCC=/d'
 gcc 2>&1 || echo failed
