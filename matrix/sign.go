@@ -2,6 +2,7 @@ package matrix
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -106,9 +107,17 @@ func (m *Matrix) signPackage(ctx context.Context, p buildroot.Package) (d store.
 	// hashed and written once. The signature carries the package's own time, not
 	// the clock's: the same package signed twice with one key is the same file.
 	signed, w := io.Pipe()
-	go func() { w.CloseWithError(m.key.SignPackage(ctx, f, fi.Size(), w, header.BuildTime)) }()
+	done := make(chan error, 1)
+	go func() {
+		err := m.key.SignPackage(ctx, f, fi.Size(), w, header.BuildTime)
+		w.CloseWithError(err)
+		done <- err
+	}()
 	d, _, err = m.store.Put(ctx, signed)
 	signed.CloseWithError(err) // whoever still writes is to end
+	if serr := <-done; serr != nil && errors.Is(err, serr) {
+		err = serr // the store only tells of it
+	}
 	if err != nil {
 		return "", "", err
 	}
