@@ -72,6 +72,7 @@ var ErrBusy = errors.New("another process is writing this repository's metadata;
 func Run(ctx context.Context, opt Options) (*Result, error) {
 	c := &creation{Options: opt}
 	c.Output = cmp.Or(opt.Output, opt.Dir)
+	c.Metadata.Unsynced = true // until it is clear that they are new
 	if c.Metadata.Workers <= 0 {
 		c.Metadata.Workers = runtime.GOMAXPROCS(0)
 	}

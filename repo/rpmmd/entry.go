@@ -89,6 +89,9 @@ type Options struct {
 	// there are processors when 0. The bytes do not depend on it.
 	Workers int
 
+	// Unsynced leaves it to the caller to make the files durable.
+	Unsynced bool
+
 	// Documents are further files that repomd.xml names, in this order after
 	// the three of every repository.
 	Documents []Document

@@ -58,7 +58,7 @@ func (s *stream) finish() (Data, []blocks.Span, error) {
 		OpenSize:     result.OpenSize,
 	}
 	d.Location = s.opt.location(d.Checksum, s.name+"."+string(cmp.Or(s.opt.Compression, Gzip)))
-	if err := commit(s.file, filepath.Join(filepath.Dir(s.file.Name()), filepath.Base(d.Location))); err != nil {
+	if err := commit(s.file, filepath.Join(filepath.Dir(s.file.Name()), filepath.Base(d.Location)), !s.opt.Unsynced); err != nil {
 		return Data{}, nil, err
 	}
 	s.file = nil
@@ -77,13 +77,15 @@ func (s *stream) discard() {
 	}
 }
 
-// commit makes a temporary file durable and gives it its name.
-func commit(f *os.File, name string) error {
+// commit gives a temporary file its name, when it is durable if that is asked for.
+func commit(f *os.File, name string, durable bool) error {
 	if err := f.Chmod(0o644); err != nil {
 		return err
 	}
-	if err := f.Sync(); err != nil {
-		return err
+	if durable {
+		if err := f.Sync(); err != nil {
+			return err
+		}
 	}
 	if err := f.Close(); err != nil {
 		return err
@@ -91,7 +93,7 @@ func commit(f *os.File, name string) error {
 	return os.Rename(f.Name(), name)
 }
 
-func replaceFile(name string, b []byte) error {
+func replaceFile(name string, b []byte, durable bool) error {
 	f, err := os.CreateTemp(filepath.Dir(name), ".new-")
 	if err != nil {
 		return err
@@ -103,5 +105,5 @@ func replaceFile(name string, b []byte) error {
 	if _, err := f.Write(b); err != nil {
 		return err
 	}
-	return commit(f, name)
+	return commit(f, name, durable)
 }

@@ -166,7 +166,7 @@ func (w *Writer) cut() {
 }
 
 // Close finishes the data files, gives them their names and writes repomd.xml
-// last. All of them are durable when it returns.
+// last. All of them are durable when it returns, unless Options say otherwise.
 func (w *Writer) Close() (*Repomd, error) {
 	defer w.Discard()
 	md, err := w.finish()
@@ -217,7 +217,7 @@ func (w *Writer) finish() (*Repomd, error) {
 	if err != nil {
 		return nil, err
 	}
-	return md, replaceFile(filepath.Join(w.dir, RepomdFile), b)
+	return md, replaceFile(filepath.Join(w.dir, RepomdFile), b, !w.opt.Unsynced)
 }
 
 // document writes one of the further files.
@@ -243,7 +243,7 @@ func (w *Writer) document(doc Document) ([]Data, error) {
 		Type: doc.Kind, Checksum: compressed.OpenChecksum, Size: compressed.OpenSize,
 		Location: w.opt.location(compressed.OpenChecksum, doc.Name),
 	}
-	return []Data{plain, compressed}, replaceFile(filepath.Join(w.dir, filepath.FromSlash(plain.Location)), doc.Content)
+	return []Data{plain, compressed}, replaceFile(filepath.Join(w.dir, filepath.FromSlash(plain.Location)), doc.Content, !w.opt.Unsynced)
 }
 
 // location is where a data file lies.
