@@ -305,3 +305,21 @@ func TestRealPackages(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, found)
 }
+
+// BenchmarkFind is a repository of 2,000 packages of 60 files.
+func BenchmarkFind(b *testing.B) {
+	var crafted []rpmtest.Craft
+	for i := range 2000 {
+		files := []entry{folder("/opt", 0o755), folder("/opt/ohpc", 0o755), folder("/opt/ohpc/pub", 0o755), link("/opt/ohpc/current", "pub")}
+		for k := range 56 {
+			files = append(files, regular(fmt.Sprintf("/opt/ohpc/pub/libs/package%d/%d/file", i, k), "x"))
+		}
+		crafted = append(crafted, craft(fmt.Sprintf("p%d", i), files))
+	}
+	packages := read(b, crafted...)
+	for b.Loop() {
+		found, err := Find(b.Context(), packages, Options{})
+		require.NoError(b, err)
+		require.Empty(b, found)
+	}
+}

@@ -62,7 +62,7 @@ func Boot(name string, head []byte) (c Code, ok bool) {
 	// A boot program for a BIOS is bare code with nothing to know it by but its name,
 	// and only machines of one kind have a BIOS.
 	base := strings.ToLower(path.Base(name))
-	suffixes := []string{".kpxe", ".kkpxe", ".kkkpxe", ".pxe", ".hd", ".lkrn"}
+	suffixes := []string{".kpxe", ".kkpxe", ".kkkpxe", ".pxe", ".lkrn"}
 	named := slices.Contains([]string{"pxelinux.0", "lpxelinux.0", "gpxelinux.0", "gpxelinuxk.0"}, base) || slices.Contains(suffixes, path.Ext(base))
 	if named && len(head) > 0 && bytes.IndexByte(head, 0) >= 0 {
 		return Code{"BIOS boot program", "x86_64"}, true
