@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/repo/layout"
@@ -94,8 +95,18 @@ func (t *Tree) doom(ctx context.Context, r Retention) (done Collected, doomed []
 			done.Snapshots = append(done.Snapshots, s)
 		}
 	}
+	unnamed, err := t.unnamed()
+	if err != nil {
+		return done, nil, err
+	}
+	done.Leftovers = append(done.Leftovers, unnamed...)
 	if r.DryRun {
 		return done, nil, nil
+	}
+	for _, name := range unnamed {
+		if err := t.remove(name); err != nil {
+			return done, nil, err
+		}
 	}
 	if err := t.forget(done.Snapshots); err != nil {
 		return done, nil, err
@@ -108,6 +119,27 @@ func (t *Tree) doom(ctx context.Context, r Retention) (done Collected, doomed []
 		doomed = append(doomed, gone)
 	}
 	return done, doomed, nil
+}
+
+// unnamed are replacements that an interrupted publisher prepared and nobody will
+// give their names: who holds the lock is alone.
+func (t *Tree) unnamed() ([]string, error) {
+	var names []string
+	for _, dir := range []string{layout.Product, layout.Private} {
+		err := fs.WalkDir(t.root.FS(), dir, func(name string, d fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			if err == nil && !d.IsDir() && strings.HasPrefix(d.Name(), replacementPrefix) {
+				names = append(names, name)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return names, nil
 }
 
 // needed are the snapshots, as <target>/<id>, that channels need.

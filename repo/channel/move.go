@@ -118,12 +118,14 @@ func linkTo(p layout.Pointer, id string) string {
 	return filepath.ToSlash(to)
 }
 
+const replacementPrefix = ".new-"
+
 // replacement is a file or link that waits for its name.
 type replacement struct{ tmp, name string }
 
 func (t *Tree) replacement(name string) replacement {
 	// Who holds the lock is alone here, so the name need not be unique.
-	return replacement{path.Join(path.Dir(name), ".new-"+path.Base(name)), name}
+	return replacement{path.Join(path.Dir(name), replacementPrefix+path.Base(name)), name}
 }
 
 // prepare writes everything that the moves need, so that only renames remain,

@@ -45,10 +45,10 @@ const poll = 20 * time.Millisecond
 // a *HeldError. The file tells who holds it.
 func Exclusive(ctx context.Context, path string, wait time.Duration) (*Lock, error) {
 	l, err := take(ctx, path, wait, unix.LOCK_EX)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		l.sign()
 	}
-	return l, l.sign()
+	return l, err
 }
 
 // Shared takes the lock together with others that share it.
@@ -83,21 +83,17 @@ func take(ctx context.Context, path string, wait time.Duration, how int) (*Lock,
 	}
 }
 
-// sign writes who holds the lock, for those who wait.
-func (l *Lock) sign() error {
+// sign writes who holds the lock, for those who wait. It is held without that too:
+// on a full disk things must be removable.
+func (l *Lock) sign() {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "?"
 	}
 	args := append([]string{filepath.Base(os.Args[0])}, os.Args[1:]...)
 	text := fmt.Sprintf("process %d on %s (%s), since %s\n", os.Getpid(), host, printable(strings.Join(args, " ")), time.Now().UTC().Format(time.RFC3339))
-	if err := l.f.Truncate(0); err != nil {
-		return errors.Join(err, l.Release())
-	}
-	if _, err := l.f.WriteAt([]byte(text), 0); err != nil {
-		return errors.Join(err, l.Release())
-	}
-	return nil
+	_ = l.f.Truncate(0)
+	_, _ = l.f.WriteAt([]byte(text), 0)
 }
 
 // holder is what the one who holds the lock wrote. A lock that is shared was not

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,12 +91,14 @@ func Sweep(ctx context.Context, parent string, dryRun bool) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var swept []string
+	var names []string
 	for _, e := range entries {
-		name := strings.TrimSuffix(e.Name(), lockSuffix)
-		if !strings.HasPrefix(name, scratchPrefix) || e.Name() != name && isDir(filepath.Join(parent, name)) {
-			continue // with its folder
+		if strings.HasPrefix(e.Name(), scratchPrefix) {
+			names = append(names, strings.TrimSuffix(e.Name(), lockSuffix))
 		}
+	}
+	var swept []string
+	for _, name := range slices.Compact(names) { // a folder and its lock are neighbours
 		done, err := sweep(ctx, filepath.Join(parent, name), dryRun)
 		if err != nil {
 			return swept, fmt.Errorf("removing what an interrupted run left: %w", err)
@@ -105,11 +108,6 @@ func Sweep(ctx context.Context, parent string, dryRun bool) ([]string, error) {
 		}
 	}
 	return swept, nil
-}
-
-func isDir(path string) bool {
-	fi, err := os.Lstat(path)
-	return err == nil && fi.IsDir()
 }
 
 func sweep(ctx context.Context, dir string, dryRun bool) (bool, error) {

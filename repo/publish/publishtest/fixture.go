@@ -60,16 +60,22 @@ func SetUpInMemory(t testing.TB) *Fixture {
 	return setUp(t, dir)
 }
 
-func setUp(t testing.TB, dir string) *Fixture {
+// SetUpIn is for another process that works in a fixture's folder.
+func SetUpIn(t testing.TB, dir string, key *sign.Key) *Fixture {
 	t.Helper()
 	st, err := store.Open(filepath.Join(dir, "store"))
-	require.NoError(t, err)
-	key, err := OurKey()
 	require.NoError(t, err)
 	root := filepath.Join(dir, "repos")
 	return &Fixture{TB: t, Store: st, Spec: publish.Spec{
 		Root: root, Release: "3.2", Target: "EL_9", Arches: []string{"x86_64", "aarch64"}, BaseURL: "file://" + root, Key: key,
 	}}
+}
+
+func setUp(t testing.TB, dir string) *Fixture {
+	t.Helper()
+	key, err := OurKey()
+	require.NoError(t, err)
+	return SetUpIn(t, dir, key)
 }
 
 // Add puts a package into the store, signed.
