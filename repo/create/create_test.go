@@ -218,7 +218,7 @@ func TestWhatIsTrusted(t *testing.T) {
 	output := t.TempDir()
 	f.mustCreate(output, update)
 
-	f.write(file, bytesOf("p0001", "1")[:]) // the same bytes at another time
+	f.write(file, bytesOf("p0001", "1")) // the same bytes at another time
 	require.Contains(t, f.mustCreate(output, update).Read, file)
 
 	other := rpmtest.Simple("p0001", "1", "1", "noarch", rpmtest.Text(1005, "longer than before"), rpmtest.Int32s(1006, 1700000000)).Bytes()
