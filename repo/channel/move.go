@@ -180,7 +180,7 @@ func (t *Tree) prepare(moves []Move) (files []replacement, err error) {
 			}
 			return put(m.Pointer.RepoFile(), b)
 		},
-		func(m Move, s snapshot.Snapshot) error {
+		func(m Move, _ snapshot.Snapshot) error {
 			entries, err := t.entries(m)
 			if err != nil {
 				return err

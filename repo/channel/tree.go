@@ -53,7 +53,7 @@ func Open(dir string, opt Options) (*Tree, error) {
 const DefaultRetain = 24 * time.Hour
 
 // Close ends the use of the tree.
-func (t *Tree) Close() error { return t.root.Close() }
+func (t *Tree) Close() { _ = t.root.Close() }
 
 // Current is the snapshot that a channel's clients see. The error is
 // fs.ErrNotExist when nothing was published there.

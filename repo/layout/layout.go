@@ -22,6 +22,7 @@ const (
 	Factory Channel = "factory"
 )
 
+// Pulls is the folder of pull requests' channels.
 const Pulls = "pr"
 
 var pullRequest = regexp.MustCompile(`^` + Pulls + `/[1-9][0-9]{0,8}$`)

@@ -3,7 +3,6 @@ package publish_test
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -25,8 +24,6 @@ import (
 	"github.com/ohpc-build/ohpc-build/repo/snapshot"
 	"github.com/ohpc-build/ohpc-build/repo/verify"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 func TestMake(t *testing.T) {
 	f := publishtest.SetUp(t)

@@ -24,6 +24,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/repo/snapshot"
 )
 
+// Created is when the keys were made, and when packages are signed.
 var Created = time.Date(2024, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // Keys are made once for all tests: they take seconds.
@@ -52,7 +53,7 @@ func SetUp(t testing.TB) *Fixture {
 // SetUpInMemory is for tests that write a lot and would wait for the disk.
 func SetUpInMemory(t testing.TB) *Fixture {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "publishtest-")
+	dir, err := os.MkdirTemp("/dev/shm", "publishtest-") //nolint:usetesting // it is not where temporary folders are
 	if err != nil {
 		return SetUp(t)
 	}
@@ -84,6 +85,7 @@ func (f *Fixture) Add(c rpmtest.Craft, origin string) publish.Package {
 	return f.AddSigned(c, origin, f.Spec.Key, Created)
 }
 
+// AddSigned puts a package into the store, signed by a key at a time.
 func (f *Fixture) AddSigned(c rpmtest.Craft, origin string, key *sign.Key, at time.Time) publish.Package {
 	f.Helper()
 	return f.Raw(f.sign(c.Bytes(), key, at), origin)
@@ -102,6 +104,7 @@ func (f *Fixture) sign(b []byte, key *sign.Key, at time.Time) []byte {
 	return out.Bytes()
 }
 
+// Raw puts a package into the store as it is.
 func (f *Fixture) Raw(b []byte, origin string) publish.Package {
 	f.Helper()
 	d, err := f.Store.PutBytes(f.Context(), b)
@@ -109,10 +112,12 @@ func (f *Fixture) Raw(b []byte, origin string) publish.Package {
 	return publish.Package{Digest: d, Origin: origin}
 }
 
+// Make makes a snapshot of packages.
 func (f *Fixture) Make(packages ...publish.Package) (snapshot.Snapshot, error) {
 	return publish.Make(f.Context(), f.Store, f.Spec, packages)
 }
 
+// MustMake is Make where nothing can go wrong.
 func (f *Fixture) MustMake(packages ...publish.Package) snapshot.Snapshot {
 	f.Helper()
 	s, err := f.Make(packages...)
@@ -125,7 +130,7 @@ func (f *Fixture) Tree(opt channel.Options) *channel.Tree {
 	f.Helper()
 	t, err := channel.Open(f.Spec.Root, opt)
 	require.NoError(f, err)
-	f.Cleanup(func() { t.Close() })
+	f.Cleanup(t.Close)
 	return t
 }
 
