@@ -27,6 +27,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/internal/testenv"
 	"github.com/ohpc-build/ohpc-build/matrix/execute"
+	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/matrix/state"
 	"github.com/ohpc-build/ohpc-build/recipes/catalog"
 	"github.com/ohpc-build/ohpc-build/recipes/load"
@@ -338,7 +339,8 @@ func TestResume(t *testing.T) {
 			builds++
 		}
 		if i%10 == 4 {
-			what += ", and damaged " + v.damage(r)
+			what += ", and damaged the history and " + v.damage(r)
+			require.NoError(t, os.WriteFile(filepath.Join(v.state, "state.db"), []byte("garbage"), 0o644))
 		}
 		done = v.finished()
 		t.Logf("%2d: killed %s after %s; %d jobs are finished", i, what, after.Round(time.Millisecond), len(done))
@@ -353,6 +355,80 @@ func TestResume(t *testing.T) {
 	require.NoError(t, cmd.Wait(), out.String())
 	require.Empty(t, v.begun(), "there is nothing left to build")
 	v.clean()
+}
+
+// TestTwoRunsOnOneStateFolder share the work: no job is built twice.
+func TestTwoRunsOnOneStateFolder(t *testing.T) {
+	v := newVictim(t)
+	one, outOne := v.start()
+	two, outTwo := v.start()
+	require.NoError(t, one.Wait(), outOne.String())
+	require.NoError(t, two.Wait(), outTwo.String())
+	keys := v.begun()
+	slices.Sort(keys)
+	require.Len(t, slices.Compact(keys), 4)
+	require.Len(t, keys, 4, "each job was built once")
+	v.complete()
+	v.clean()
+}
+
+// TestChildJob is no test: it is the process that runs one job for another.
+func TestChildJob(t *testing.T) {
+	file := os.Getenv("OHPC_BUILD_TEST_CHILD_JOB")
+	if file == "" {
+		t.Skip("only called by other tests")
+	}
+	_, err := Execute(t.Context(), Options{State: os.Getenv(childState), Runtime: "runc"}, file, t.Output())
+	require.NoError(t, err)
+}
+
+// elsewhere runs each job in a process of its own, which knows nothing but the state
+// folder and the file.
+type elsewhere struct {
+	m    *Matrix
+	jobs int
+}
+
+// Execute implements [Executor].
+func (e *elsewhere) Execute(ctx context.Context, file string, log io.Writer) (*execute.Outcome, error) {
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestChildJob$", "-test.count=1", "-test.v")
+	cmd.Env = append(os.Environ(), childState+"="+e.m.opt.State, "OHPC_BUILD_TEST_CHILD_JOB="+file)
+	cmd.Stdout, cmd.Stderr = log, log
+	e.jobs++
+	if err := cmd.Run(); err != nil {
+		return nil, err
+	}
+	result, err := execute.Result(e.m.store, store.Digest("sha256:"+strings.TrimSuffix(filepath.Base(file), ".json")))
+	return &execute.Outcome{Result: result}, err
+}
+
+func TestJobsRunInOtherProcesses(t *testing.T) {
+	v := newVictim(t)
+	m, err := newChild(v.dir)
+	require.NoError(t, err)
+	m.opt.Jobs = 1
+	other := &elsewhere{m: m}
+	require.NoError(t, m.steps(t.Context(), []step{
+		{"host", func(ctx context.Context) error {
+			err := m.prepare(ctx)
+			m.executor = other
+			return err
+		}},
+		{"images", m.provideImages},
+		{"plan", m.makePlan},
+		{"build", m.build},
+	}))
+	r, err := m.finish(nil)
+	require.NoError(t, err)
+	require.Equal(t, 5, other.jobs, "the meta-package too")
+	for _, j := range r.Jobs {
+		require.Equal(t, report.Built, j.Result, j.ID)
+		require.Positive(t, j.Slot)
+		require.Len(t, r.History[j.ID], 1)
+	}
+	log, err := os.ReadFile(filepath.Join(v.dir, "out/report/logs/top_Debian_12_"+emulate.Host()+".log"))
+	require.NoError(t, err)
+	require.Contains(t, string(log), "Wrote: ")
 }
 
 func exited(cmd *exec.Cmd) bool { return syscall.Kill(cmd.Process.Pid, 0) != nil }
@@ -388,7 +464,9 @@ func (v *victim) clean() {
 	m, err := newChild(v.dir)
 	require.NoError(t, err)
 	require.NoError(t, m.steps(t.Context(), []step{{"host", m.prepare}}))
-	require.NoError(t, verify.Repository(t.Context(), filepath.Join(v.dir, "out/repos/OpenHPC/3/Debian_12"), m.key.Published()))
+	repository, err := filepath.EvalSymlinks(filepath.Join(v.dir, "out/repos/OpenHPC/3/Debian_12"))
+	require.NoError(t, err)
+	require.NoError(t, verify.Repository(t.Context(), repository, m.key.Published()))
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	require.NoError(t, err)
 	require.NotContains(t, string(mounts), v.dir)

@@ -181,9 +181,9 @@ type specRunner struct {
 	layers  []string
 }
 
-// killedTimes is how often a container that reads specs may be killed from outside
-// before that is held to be the specs' doing.
-const killedTimes = 3
+// faultTimes is how often a container that reads specs may fail to start or be killed
+// from outside before that is held to be no accident.
+const faultTimes = 3
 
 // Run implements [spec.Runner].
 func (r *specRunner) Run(ctx context.Context, dir string, args []string) error {
@@ -191,11 +191,12 @@ func (r *specRunner) Run(ctx context.Context, dir string, args []string) error {
 		exit   *sandbox.ExitError
 		memory *sandbox.MemoryError
 		disk   *sandbox.DiskError
+		start  *sandbox.StartError
 	)
-	for killed := 1; ; killed++ {
+	for faults := 1; ; faults++ {
 		err := r.run(ctx, dir, args)
 		switch {
-		case errors.As(err, &exit) && exit.Killed() && killed < killedTimes:
+		case faults < faultTimes && (errors.As(err, &start) || errors.As(err, &exit) && exit.Killed()):
 			continue
 		case errors.As(err, &exit), errors.Is(err, sandbox.ErrTimeout), errors.As(err, &memory), errors.As(err, &disk) && !disk.Full:
 			return nil // what has no answer will be noticed
