@@ -1,5 +1,7 @@
 package matrix
 
+import "time"
+
 // Progress is shown how a run goes. Its methods and those of its stages are
 // called from many goroutines.
 type Progress interface {
@@ -12,6 +14,13 @@ type Stage interface {
 	Begin(what string)    // what is being worked on
 	End(what, how string) // it ended: "built in 36s", "failed: …"
 	Close()               // the stage is over
+}
+
+// Expecter is a [Stage] that makes something of how long things are expected to
+// take. It is told before they begin; those that it is not told of take as long
+// as the others on average.
+type Expecter interface {
+	Expect(what string, d time.Duration)
 }
 
 // NoProgress shows nothing.

@@ -89,7 +89,7 @@ const maxRetry = 8
 // conclude prints how a run went. What the table shows is not said again.
 func (f *flags) conclude(cmd *cobra.Command, r *report.Run, err error) error {
 	out := cmd.OutOrStdout()
-	if len(r.Jobs) > 0 {
+	if len(r.Jobs) > 0 && !f.quiet {
 		fmt.Fprintln(out)
 		if terr := r.Table(out); terr != nil {
 			return terr

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -30,6 +31,7 @@ type flags struct {
 	out           string
 	jobs          int
 	progress      string
+	quiet         bool
 	logFormat     string
 	runtime       string
 	emulation     string
@@ -69,12 +71,13 @@ recipe or configuration, 3 the host lacks something, 130 interrupted.`,
 	p.StringVar(&f.out, "out", "out", "`folder` for repositories and reports")
 	p.IntVar(&f.jobs, "jobs", 0, "how `many` builds run at a time (default: one for each core)")
 	p.StringVar(&f.progress, "progress", "auto", "how to show progress: auto, plain or none")
+	p.BoolVarP(&f.quiet, "quiet", "q", false, "show no progress and no table, only failures and the summary")
 	p.StringVar(&f.logFormat, "log-format", "text", "format of the log on standard error: text or json")
 	p.StringVar(&f.runtime, "runtime", "", "OCI runtime, a `name` or path (default: runc)")
 	p.StringVar(&f.emulation, "emulation", matrix.EmulationNative, "`how` to build for another architecture: native (compilers and text tools run natively in the foreign root) or plain")
 	p.BoolVarP(&f.verbose, "verbose", "v", false, "log what is being done")
 	root.AddCommand(
-		newMatrix(f), newPlan(f), newBuild(f), newRecipe(f), newSource(f), newRepo(f), newValidate(f), newKey(f), newCache(f), newDoctor(f), newUnshare(), newVersion(),
+		newMatrix(f), newPlan(f), newBuild(f), newRecipe(f), newSource(f), newRepo(f), newValidate(f), newKey(f), newCache(f), newReport(f), newDoctor(f), newUnshare(), newVersion(),
 	)
 	return root
 }
@@ -98,11 +101,11 @@ func (f *flags) options(names []string) (matrix.Options, error) {
 	if err != nil {
 		return none, err
 	}
-	progress, err := newProgress(f.progress, os.Stderr)
+	progress, beside, err := newProgress(f.progress, f.quiet, os.Stderr)
 	if err != nil {
 		return none, err
 	}
-	log, err := f.logger()
+	log, err := f.loggerTo(beside)
 	if err != nil {
 		return none, err
 	}
@@ -227,7 +230,9 @@ func (f *flags) chosenFamilies(c *config) (map[string]string, error) {
 	return families, nil
 }
 
-func (f *flags) logger() (*slog.Logger, error) {
+func (f *flags) logger() (*slog.Logger, error) { return f.loggerTo(os.Stderr) }
+
+func (f *flags) loggerTo(w io.Writer) (*slog.Logger, error) {
 	level := slog.LevelWarn
 	if f.verbose {
 		level = slog.LevelDebug
@@ -235,9 +240,9 @@ func (f *flags) logger() (*slog.Logger, error) {
 	opt := &slog.HandlerOptions{Level: level}
 	switch f.logFormat {
 	case "text":
-		return slog.New(slog.NewTextHandler(os.Stderr, opt)), nil
+		return slog.New(slog.NewTextHandler(w, opt)), nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(os.Stderr, opt)), nil
+		return slog.New(slog.NewJSONHandler(w, opt)), nil
 	}
 	return nil, usageError("--log-format is text or json, not %q", f.logFormat)
 }

@@ -12,10 +12,11 @@ import (
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/matrix/report/excerpt"
 	"github.com/ohpc-build/ohpc-build/matrix/report/junit"
+	"github.com/ohpc-build/ohpc-build/matrix/report/page"
 	"github.com/ohpc-build/ohpc-build/matrix/report/trace"
 )
 
-// Folder writes matrix.json, junit.xml and trace.json into dir, each by
+// Folder writes matrix.json, index.html, junit.xml and trace.json into dir, each by
 // rename. What changed since the run whose report stands there is noted in the
 // new one, unless the run knows it already.
 func Folder(dir string, r *report.Run) error {
@@ -43,6 +44,7 @@ func Folder(dir string, r *report.Run) error {
 		name  string
 		write func(io.Writer) error
 	}{
+		{"index.html", func(w io.Writer) error { return page.Write(w, r, logs) }},
 		{"junit.xml", func(w io.Writer) error { return junit.Write(w, r, logs) }},
 		{"trace.json", func(w io.Writer) error { return trace.Write(w, r) }},
 	} {
