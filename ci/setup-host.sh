@@ -41,6 +41,7 @@ need() {
 	"$1" "$2" || missing="$missing $(eval "printf %s \"\$$manager\"")"
 }
 have_keyring() { have_any /usr/share/keyrings/debian-archive-keyring.gpg /usr/share/keyrings/debian-archive-keyring.pgp; }
+have_chromium() { have chromium || have chromium-browser || have google-chrome; }
 have_qemu() { have "qemu-$1-static" || have "qemu-$1" || have_any "/usr/libexec/qemu-binfmt/$1-binfmt-P"; }
 
 look() {
@@ -64,6 +65,7 @@ look() {
 	apt=dnf dnf=dnf zypper=dnf need have dnf
 	apt=zypper dnf=zypper zypper=zypper need have zypper
 	apt=busybox-static dnf=busybox zypper=busybox-static need have busybox
+	apt=chromium dnf=chromium zypper=chromium need have_chromium -
 	# What the two make targets need before the program exists.
 	apt=git dnf=git-core zypper=git-core need have git
 	apt=make dnf=make zypper=make need have make
