@@ -71,7 +71,13 @@ func (m *Matrix) makeSnapshots(ctx context.Context) error {
 				packages = append(packages, publish.Package{Digest: m.signed[p.Digest], Origin: j.ID, File: p.File})
 			}
 		}
-		s, err := publish.Make(ctx, m.store, m.publishSpec(t), packages)
+		spec := m.publishSpec(t)
+		previous, err := m.published(spec)
+		if err != nil {
+			return err
+		}
+		spec.Previous = previous
+		s, err := publish.Make(ctx, m.store, spec, packages)
 		if err != nil {
 			stage.End(t.Name, "failed: "+err.Error())
 			return err
@@ -84,6 +90,23 @@ func (m *Matrix) makeSnapshots(ctx context.Context) error {
 		stage.End(t.Name, how)
 	}
 	return nil
+}
+
+// published is the snapshot that the channel's clients have, nil for none.
+func (m *Matrix) published(spec publish.Spec) (*snapshot.Snapshot, error) {
+	tree, err := channel.Open(spec.Root, channel.Options{})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil //nolint:nilnil // nothing was ever published
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer tree.Close()
+	s, err := tree.Current(layout.Pointer{Release: spec.Release, Channel: m.opt.Channel, Target: spec.Target})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil //nolint:nilnil // nothing was published in this channel
+	}
+	return &s, err
 }
 
 // publish moves the names that clients use to the snapshots, which have been

@@ -66,8 +66,14 @@ func (s Spec) make(ctx context.Context, st *store.Store, packages []Package) (sn
 	if err != nil {
 		return snapshot.Snapshot{}, err
 	}
+	documents, err := s.documents(ctx, st, items)
+	if err != nil {
+		return snapshot.Snapshot{}, err
+	}
 	at := s.time(items)
-	about, id, err := s.manifest(items, clientFile, at).Encode()
+	m := s.manifest(items, clientFile, at)
+	m.Documents = documentsDigest(documents)
+	about, id, err := m.Encode()
 	if err != nil {
 		return snapshot.Snapshot{}, err
 	}
@@ -78,7 +84,7 @@ func (s Spec) make(ctx context.Context, st *store.Store, packages []Package) (sn
 	if err != nil {
 		return snapshot.Snapshot{}, err
 	}
-	snap, err := s.write(ctx, st, tmp.Dir, root, id, at, items, map[string][]byte{
+	snap, err := s.write(ctx, st, tmp.Dir, root, id, at, items, documents, map[string][]byte{
 		snapshot.ManifestFile: about, layout.RepoFileName: clientFile, layout.KeyFile(s.Release): s.Key.PublicKey(),
 	})
 	return snap, errors.Join(err, tmp.Discard())
@@ -128,8 +134,8 @@ func (s Spec) adopt(ctx context.Context, root, id string) (snap snapshot.Snapsho
 }
 
 // write makes the snapshot in a folder of its own and gives it its name.
-func (s Spec) write(ctx context.Context, st *store.Store, tmp, root, id string, at time.Time, items []item, files map[string][]byte) (snapshot.Snapshot, error) {
-	if err := s.fill(ctx, st, tmp, items, files, at); err != nil {
+func (s Spec) write(ctx context.Context, st *store.Store, tmp, root, id string, at time.Time, items []item, documents []rpmmd.Document, files map[string][]byte) (snapshot.Snapshot, error) {
+	if err := s.fill(ctx, st, tmp, items, documents, files, at); err != nil {
 		return snapshot.Snapshot{}, err
 	}
 	dir := filepath.Join(root, filepath.FromSlash(layout.SnapshotDir(s.Target, id)))
@@ -146,14 +152,14 @@ func (s Spec) write(ctx context.Context, st *store.Store, tmp, root, id string, 
 }
 
 // fill makes a whole snapshot in dir, durable but for dir's own name.
-func (s Spec) fill(ctx context.Context, st *store.Store, dir string, items []item, files map[string][]byte, at time.Time) error {
+func (s Spec) fill(ctx context.Context, st *store.Store, dir string, items []item, documents []rpmmd.Document, files map[string][]byte, at time.Time) error {
 	for _, sub := range append([]string{noarchDir, sourceDir, rpmmd.Dir}, s.Arches...) {
 		sub = filepath.Join(dir, sub)
 		if err := errors.Join(os.Mkdir(sub, 0o755), os.Chmod(sub, 0o755)); err != nil { // whatever the umask
 			return err
 		}
 	}
-	w, err := rpmmd.NewWriter(dir, len(items), rpmmd.Options{Time: at, Compression: s.Compression})
+	w, err := rpmmd.NewWriter(dir, len(items), rpmmd.Options{Time: at, Compression: s.Compression, Documents: documents})
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,9 @@ import (
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
+	"github.com/ohpc-build/ohpc-build/repo/rpmmd/group"
 	"github.com/ohpc-build/ohpc-build/repo/sign"
+	"github.com/ohpc-build/ohpc-build/repo/snapshot"
 )
 
 // Spec says what a snapshot is for.
@@ -32,6 +34,13 @@ type Spec struct {
 	Time time.Time
 
 	Compression rpmmd.Compression
+
+	// Groups are written for clients that install by group.
+	Groups []group.Group
+
+	// Previous is the snapshot that clients have now, if any. What is newer than
+	// there is told in advisories, made of changelogs.
+	Previous *snapshot.Snapshot
 }
 
 // Package is a package in the store.

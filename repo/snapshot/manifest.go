@@ -27,7 +27,8 @@ type Manifest struct {
 	Key           string   `json:"key"`        // SHA-256 of the public key file
 	ClientFile    string   `json:"clientFile"` // SHA-256 of the .repo file
 	Packages      int      `json:"packages"`
-	Contents      string   `json:"contents"` // SHA-256 over the packages' places and digests
+	Contents      string   `json:"contents"`            // SHA-256 over the packages' places and digests
+	Documents     string   `json:"documents,omitempty"` // SHA-256 over groups and advisories
 }
 
 // ManifestVersion is that of the manifests that are written.

@@ -47,6 +47,7 @@ func repository(ctx context.Context, dir string, trusted *sign.Keyring, known ma
 	v.keys()
 	v.packages(md)
 	v.lists(md)
+	v.documents(md)
 	v.manifest()
 	v.strangers()
 	if err := errors.Join(v.problems...); err != nil {
@@ -277,6 +278,23 @@ func (v *verifier) lists(md *rpmmd.Repomd) {
 		r.Close()
 		if err != nil {
 			v.problem(kind, err)
+		}
+	}
+}
+
+// documents verifies the digests of what else repomd.xml names.
+func (v *verifier) documents(md *rpmmd.Repomd) {
+	for _, d := range md.Data {
+		if slices.Contains([]string{"primary", "filelists", "other"}, d.Type) {
+			continue
+		}
+		r, err := rpmmd.OpenData(v.dir, d)
+		if err == nil {
+			_, err = io.Copy(io.Discard, r)
+			err = errors.Join(err, r.Close())
+		}
+		if err != nil {
+			v.problem(d.Type, err)
 		}
 	}
 }

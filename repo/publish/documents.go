@@ -1,0 +1,170 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+
+	"github.com/ohpc-build/ohpc-build/internal/store"
+	"github.com/ohpc-build/ohpc-build/repo/layout"
+	"github.com/ohpc-build/ohpc-build/repo/rpm"
+	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
+	"github.com/ohpc-build/ohpc-build/repo/rpmmd/group"
+	"github.com/ohpc-build/ohpc-build/repo/rpmmd/updateinfo"
+	"github.com/ohpc-build/ohpc-build/repo/snapshot"
+)
+
+// documents are what the metadata say beside the packages: the groups, and the
+// advisories since the previous snapshot.
+func (s Spec) documents(ctx context.Context, st *store.Store, items []item) ([]rpmmd.Document, error) {
+	var documents []rpmmd.Document
+	if len(s.Groups) > 0 {
+		var b bytes.Buffer
+		if err := group.Write(&b, group.Comps{Groups: s.Groups}); err != nil {
+			return nil, fmt.Errorf("groups: %w", err)
+		}
+		documents = append(documents, rpmmd.Document{Kind: rpmmd.KindGroup, Name: "comps.xml", Content: b.Bytes()})
+	}
+	if s.Previous == nil {
+		return documents, nil
+	}
+	advisories, err := s.advisories(ctx, st, items)
+	if err != nil {
+		return nil, fmt.Errorf("advisories since snapshot %s: %w", s.Previous.ID, err)
+	}
+	if len(advisories) > 0 {
+		var b bytes.Buffer
+		if err := updateinfo.Write(&b, advisories); err != nil {
+			return nil, fmt.Errorf("advisories: %w", err)
+		}
+		documents = append(documents, rpmmd.Document{Kind: rpmmd.KindUpdateinfo, Name: "updateinfo.xml", Content: b.Bytes()})
+	}
+	return documents, nil
+}
+
+// documentsDigest is empty when there are none.
+func documentsDigest(documents []rpmmd.Document) string {
+	if len(documents) == 0 {
+		return ""
+	}
+	h := sha256.New()
+	for _, d := range documents {
+		fmt.Fprintf(h, "%q %q %x\n", d.Kind, d.Name, sha256.Sum256(d.Content))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// advisories are those of the previous snapshot whose packages are still there, and
+// those for what is newer than there. The same packages have the same advisories
+// again, so that nothing changes where nothing has changed.
+func (s Spec) advisories(ctx context.Context, st *store.Store, items []item) ([]updateinfo.Advisory, error) {
+	fresh, err := s.fresh(ctx, st, items)
+	if err != nil {
+		return nil, err
+	}
+	old, earlier, err := previous(ctx, *s.Previous)
+	if err != nil {
+		return nil, err
+	}
+	type nevra struct{ name, evr, arch string }
+	there := map[nevra]bool{}
+	for _, p := range fresh {
+		there[nevra{p.Name, withEpoch(p.EVR), p.Arch}] = true
+	}
+	all := updateinfo.Between(old, fresh, updateinfo.Issuer{
+		Prefix: "OHPC", From: s.Key.UserID(), Product: layout.Product + " " + s.Release + " for " + s.Target,
+	})
+	for _, a := range earlier {
+		gone := slices.ContainsFunc(a.Packages, func(u updateinfo.Update) bool {
+			return !there[nevra{u.Name, withEpoch(rpm.EVR{Epoch: u.Epoch, Version: u.Version, Release: u.Release}), u.Arch}]
+		})
+		known := slices.ContainsFunc(all, func(b updateinfo.Advisory) bool { return a.ID == b.ID })
+		if !gone && !known {
+			all = append(all, a)
+		}
+	}
+	slices.SortFunc(all, func(a, b updateinfo.Advisory) int { return bytes.Compare([]byte(a.ID), []byte(b.ID)) })
+	return all, nil
+}
+
+func withEpoch(e rpm.EVR) string {
+	if e.Epoch == "" {
+		e.Epoch = "0"
+	}
+	return e.String()
+}
+
+func (s Spec) fresh(ctx context.Context, st *store.Store, items []item) ([]updateinfo.Package, error) {
+	var all []updateinfo.Package
+	for _, it := range items {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		path, err := st.Path(it.Digest)
+		if err != nil {
+			return nil, err
+		}
+		p, err := rpm.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, updateinfo.FromPackage(p, rpmmd.Checksum{Type: "sha256", Value: it.Digest.Hex()}))
+	}
+	return all, nil
+}
+
+// previous are the packages and advisories of a snapshot.
+func previous(ctx context.Context, s snapshot.Snapshot) (packages []updateinfo.Package, advisories []updateinfo.Advisory, err error) {
+	md, err := rpmmd.ReadRepomd(s.Dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	err = each(s.Dir, md, "primary", func(r io.Reader) error {
+		_, err := rpmmd.ReadPrimary(r, func(rec rpmmd.Record) error {
+			if !filepath.IsLocal(rec.Location) {
+				return fmt.Errorf("%s lies outside of it", rec.Location)
+			}
+			p, err := rpm.ReadFile(filepath.Join(s.Dir, filepath.FromSlash(rec.Location)))
+			if err != nil {
+				return err
+			}
+			packages = append(packages, updateinfo.FromPackage(p, rec.Checksum))
+			return ctx.Err()
+		})
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, ok := md.Find(rpmmd.KindUpdateinfo); !ok {
+		return packages, nil, nil
+	}
+	err = each(s.Dir, md, rpmmd.KindUpdateinfo, func(r io.Reader) error {
+		advisories, err = updateinfo.Read(r)
+		return err
+	})
+	return packages, advisories, err
+}
+
+// each reads a data file to its end, so that it is verified.
+func each(dir string, md *rpmmd.Repomd, kind string, read func(io.Reader) error) error {
+	d, ok := md.Find(kind)
+	if !ok {
+		return fmt.Errorf("its metadata have no %s", kind)
+	}
+	r, err := rpmmd.OpenData(dir, d)
+	if err != nil {
+		return err
+	}
+	err = read(r)
+	if err == nil {
+		_, err = io.Copy(io.Discard, r)
+	}
+	return errors.Join(err, r.Close())
+}
