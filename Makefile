@@ -13,7 +13,7 @@ TEST_FLAGS   ?=
 FUZZTIME     ?= 2s
 BENCH_FLAGS  ?=
 
-.PHONY: all build matrix test unit fuzz bench lint docs host clean help
+.PHONY: all build push matrix test unit fuzz bench lint docs host clean help
 all: build
 
 help: ## what can be made
@@ -21,6 +21,9 @@ help: ## what can be made
 
 build: ## bin/ohpc-build
 	$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/ohpc-build
+
+push: ## bin/ohpc-build-push, which repo push needs for cloud storage
+	$(GO) build -trimpath -o $(BIN)-push ./cmd/ohpc-build-push
 
 host: ## install what the host needs (as root)
 	@sh ci/setup-host.sh

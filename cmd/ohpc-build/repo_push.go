@@ -1,23 +1,24 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"gocloud.dev/blob"
-	_ "gocloud.dev/blob/azureblob" // azblob://container
-	_ "gocloud.dev/blob/fileblob"  // file:///folder
-	_ "gocloud.dev/blob/gcsblob"   // gs://bucket
-	_ "gocloud.dev/blob/s3blob"    // s3://bucket
 
 	"github.com/ohpc-build/ohpc-build/repo/channel"
 	"github.com/ohpc-build/ohpc-build/repo/layout"
-	"github.com/ohpc-build/ohpc-build/repo/remote"
+	"github.com/ohpc-build/ohpc-build/repo/remote/order"
 )
 
 // push is what repo push was told.
@@ -41,8 +42,11 @@ whenever a push was interrupted. What is there already is not sent again.
 
 The storage is a URL: s3://BUCKET?region=R (with &endpoint=https://HOST&use_path_style=true
 for what is compatible with S3), gs://BUCKET, azblob://CONTAINER or file:///FOLDER.
-Credentials are found as each provider's own tools find them. matrix does this by
-itself after publishing when ohpc-build.yaml names a storage (repository.storage).`,
+Credentials are found as each provider's own tools find them. The providers'
+libraries are in a program of their own, ohpc-build-push (make push).
+
+matrix does this by itself after publishing when ohpc-build.yaml names a storage
+(repository.storage).`,
 		Example: `  ohpc-build repo push --storage 's3://hpc-repos?region=eu-central-1'
   ohpc-build repo push release updates --prune --retain 48h`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -80,7 +84,10 @@ itself after publishing when ohpc-build.yaml names a storage (repository.storage
 
 // push copies the tree in the output folder.
 func (f *flags) push(ctx context.Context, out io.Writer, p push, channels []layout.Channel) error {
-	root := filepath.Join(f.out, "repos")
+	root, err := filepath.Abs(filepath.Join(f.out, "repos"))
+	if err != nil {
+		return err
+	}
 	tree, err := channel.Open(root, channel.Options{})
 	if err != nil {
 		return usageError("%w; ohpc-build matrix publishes there", err)
@@ -96,40 +103,55 @@ func (f *flags) push(ctx context.Context, out io.Writer, p push, channels []layo
 	if len(pointers) == 0 {
 		return usageError("nothing that was asked for is published in %s", root)
 	}
-	bucket, err := blob.OpenBucket(ctx, p.storage)
-	if err != nil {
-		return usageError("opening the storage: %w", err)
-	}
-	defer bucket.Close()
-	if p.prefix != "" {
-		bucket = blob.PrefixedBucket(bucket, p.prefix+"/")
-	}
-	log, err := f.logger()
-	if err != nil {
-		return err
-	}
-	c, err := remote.New(root, bucket, remote.Options{Wait: p.wait, TakeOver: p.takeOver, Log: log})
+	return f.startPush(ctx, out, order.Order{
+		Root: root, Storage: p.storage, Prefix: p.prefix, Pointers: pointers, Wait: p.wait, TakeOver: p.takeOver,
+		Verify: p.verify, Prune: p.prune, Retain: p.retain, Verbose: f.verbose,
+	})
+}
+
+// startPush lets the program that knows cloud storage carry out an order.
+func (f *flags) startPush(ctx context.Context, out io.Writer, o order.Order) error {
+	program, err := pushProgram()
 	if err != nil {
 		return err
 	}
-	sum, err := c.Push(ctx, pointers...)
-	if err != nil {
+	var text, said bytes.Buffer
+	if err := o.Write(&text); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s sent (%s), %s copied there, %s moved\n",
-		plural(sum.Uploaded, "file"), size(sum.Bytes), plural(sum.Copied, "file"), plural(len(sum.Moved), "channel"))
-	if p.verify {
-		if err := c.Verify(ctx, pointers...); err != nil {
-			return err
+	cmd := exec.CommandContext(ctx, program)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = &text, out, io.MultiWriter(&said, os.Stderr)
+	if !f.verbose {
+		cmd.Stderr = &said
+	}
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 30 * time.Second
+	err = cmd.Run()
+	if err == nil || ctx.Err() != nil {
+		return cmp.Or(context.Cause(ctx), err)
+	}
+	why := strings.TrimSpace(said.String())
+	if why == "" || f.verbose {
+		why = err.Error()
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == exitUsage {
+		return usageError("%s", why)
+	}
+	return fmt.Errorf("copying to the storage: %s", why)
+}
+
+// pushProgram finds the program beside this one, or where programs are.
+func pushProgram() (string, error) {
+	if self, err := os.Executable(); err == nil {
+		beside := filepath.Join(filepath.Dir(self), order.Program)
+		if fi, err := os.Stat(beside); err == nil && fi.Mode().IsRegular() {
+			return beside, nil
 		}
-		fmt.Fprintln(out, "the storage holds what is published here, byte by byte")
 	}
-	if p.prune {
-		sum, err := c.Prune(ctx, p.retain)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(out, "%s removed\n", plural(sum.Removed, "file"))
+	path, err := exec.LookPath(order.Program)
+	if err != nil {
+		return "", &statusError{exitHost, fmt.Errorf("%s is needed for cloud storage, and is neither beside this program nor on the PATH: make push makes it", order.Program)}
 	}
-	return nil
+	return path, nil
 }
