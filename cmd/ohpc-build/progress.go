@@ -34,7 +34,7 @@ func newProgress(kind string, quiet bool, w *os.File) (matrix.Progress, io.Write
 	case kind == "auto" && term.IsTerminal(int(w.Fd())) && os.Getenv("CI") == "" && os.Getenv("TERM") != "dumb":
 		l := newLive(w, func() (int, int) {
 			width, height, err := term.GetSize(int(w.Fd()))
-			if err != nil {
+			if err != nil || width < 1 || height < 1 { // a terminal without a size, as script(1) makes
 				return 80, 24
 			}
 			return width, height

@@ -137,7 +137,7 @@ func (s *liveStage) Close() {
 	l.stages = slices.DeleteFunc(l.stages, func(o *liveStage) bool { return o == s })
 	v := s.view()
 	count := ""
-	if v.total > 0 {
+	if v.done > 0 {
 		count = fmt.Sprintf("%d/%d in ", v.done, v.total)
 	}
 	_ = l.draw(fmt.Sprintf("%-8s  %s%s\n", s.name, count, short(l.clock().Sub(s.begun))))
@@ -205,11 +205,14 @@ func (s *liveStage) head(v view, width int) string {
 	}
 	if width >= 60 {
 		s.rendered.Reset()
+		if v.done == 0 {
+			_ = s.bar.RenderBlank() // Set draws what has changed only
+		}
 		_ = s.bar.Set(min(v.done, v.total))
-		text += strings.TrimSpace(s.bar.String()) + "  "
+		text += fmt.Sprintf("%32s", strings.TrimSpace(s.bar.String())) + "  "
 	}
 	text += fmt.Sprintf("%d/%d", v.done, v.total)
-	if v.left > 0 {
+	if v.left >= time.Second {
 		text += "  about " + short(v.left) + " left"
 	}
 	return text
