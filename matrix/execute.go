@@ -27,15 +27,15 @@ func Execute(ctx context.Context, opt Options, file string, log io.Writer) (*exe
 	if err != nil {
 		return nil, &UsageError{err}
 	}
-	st, err := store.Open(filepath.Join(state, "store"))
-	if err != nil {
-		return nil, err
-	}
 	sb, err := sandbox.New(opt.Runtime, filepath.Join(state, "run"))
 	if err != nil {
 		return nil, &HostError{Problems: []error{err}}
 	}
 	if err := sb.Clean(); err != nil {
+		return nil, err
+	}
+	st, err := store.Open(filepath.Join(state, "store"))
+	if err != nil {
 		return nil, err
 	}
 	outcome, err := execute.NewLocal(state, st, newBuilder(state, st, sb)).Execute(ctx, file, log)

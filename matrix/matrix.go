@@ -401,13 +401,14 @@ func (m *Matrix) prepare(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if m.store, err = store.Open(filepath.Join(m.opt.State, "store")); err != nil {
-		return err
-	}
 	if m.sandbox, err = sandbox.New(m.opt.Runtime, filepath.Join(m.opt.State, "run")); err != nil {
 		return &HostError{Problems: []error{err}}
 	}
 	if err := m.sandbox.Clean(); err != nil {
+		return err
+	}
+	// Only now: containers of killed runs may have written to what goes with them.
+	if m.store, err = store.Open(filepath.Join(m.opt.State, "store")); err != nil {
 		return err
 	}
 	if err := execute.Clean(m.opt.State); err != nil {

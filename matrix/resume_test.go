@@ -35,8 +35,11 @@ import (
 	"github.com/ohpc-build/ohpc-build/repo/verify"
 )
 
-// kills is how often a run is killed; OHPC_BUILD_TEST_KILLS says otherwise.
-const kills = 50
+// How often a run is killed, here and in CI; OHPC_BUILD_TEST_KILLS says otherwise.
+const (
+	kills   = 12
+	killsCI = 50
+)
 
 // childState tells the test's own program to be a run in that folder.
 const childState = "OHPC_BUILD_TEST_CHILD_STATE"
@@ -296,6 +299,9 @@ func TestResume(t *testing.T) {
 		require.NoError(t, err)
 	}
 	n := kills
+	if os.Getenv("CI") == "true" {
+		n = killsCI
+	}
 	if s := os.Getenv("OHPC_BUILD_TEST_KILLS"); s != "" {
 		var err error
 		n, err = strconv.Atoi(s)

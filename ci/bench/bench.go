@@ -119,6 +119,8 @@ type result struct {
 	cpu  time.Duration // processor time, of the processes that it waited for too
 	rss  int64         // bytes of memory that it had at most
 	out  []byte        // on standard output
+
+	memory int64 // bytes: the most that it, or one of the processes that it waited for, had at a time
 }
 
 // call runs it. What it left on standard error is in the error.
@@ -136,6 +138,9 @@ func (c command) call(ctx context.Context) (result, error) {
 	r := result{took: time.Since(begin), out: out.Bytes()}
 	if cmd.ProcessState != nil {
 		r.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+		if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+			r.memory = u.Maxrss << 10 // getrusage(2): in KiB
+		}
 		if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 			r.rss = usage.Maxrss << 10 // Linux counts KiB
 		}

@@ -33,6 +33,8 @@ func benchmarks() []benchmark {
 		{name: "plan-identical", run: planIdentical},
 		{name: "plan-right", run: planRight},
 		{name: "meta", run: metaPackages},
+		{name: "noop", run: noop},
+		{name: "large-noop", run: noopLarge, slow: true},
 		{name: "repodata", run: repodata},
 		{name: "large-repodata", run: repodataLarge, slow: true},
 		{name: "sign", run: signing},

@@ -104,7 +104,9 @@ func removeTemporary(tmp string, alive map[string]bool) error {
 		if alive[owner] {
 			continue
 		}
-		if err := os.RemoveAll(filepath.Join(tmp, e.Name())); err != nil {
+		// Programs that a killed process has left may still write there, until
+		// somebody ends them: then it goes another time.
+		if err := os.RemoveAll(filepath.Join(tmp, e.Name())); err != nil && !errors.Is(err, unix.ENOTEMPTY) {
 			return err
 		}
 	}
