@@ -1,3 +1,4 @@
-// Package report holds what a run of the matrix came to, and writes it down: the
-// table for people, matrix.json for programs and junit.xml for CI systems.
+// Package report holds what a run of the matrix came to: the document matrix.json,
+// the table for people, and what follows from comparing two runs. The packages below
+// it write it in other forms; matrix/report/write writes them all.
 package report
