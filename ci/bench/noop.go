@@ -23,13 +23,16 @@ const (
 // store, a lock, and needs another.
 type idle struct{ recipes, members int }
 
-func (i idle) jobs() int { return i.recipes*i.members + 1 }
+func (i idle) jobs() int { return i.recipes*i.members + 2 }
 
-// write returns the names of the recipes.
-func (i idle) write(dir string) ([]string, error) {
+// chains is how many meta-packages of a compiler could be made side by side.
+const chains = 10
+
+// write writes the catalogue. Its recipe "all" needs all others.
+func (i idle) write(dir string) error {
 	target, err := os.ReadFile(filepath.Join(catalogue, "targets", "Debian_12.yaml"))
 	if err != nil {
-		return nil, fmt.Errorf("reading the catalogue (bench runs in the top folder of the checkout): %w", err)
+		return fmt.Errorf("reading the catalogue (bench runs in the top folder of the checkout): %w", err)
 	}
 	families := "name: compiler\ndefine: compiler_family\nsummary: Compilers\nmembers:\n"
 	for m := range i.members {
@@ -41,26 +44,29 @@ func (i idle) write(dir string) ([]string, error) {
 		"families/compiler.yaml": families,
 		"meta/base/recipe.yaml":  "name: base\nkind: meta-package\nsummary: The lowest\nrequires: [bash]\n",
 	}
-	names := []string{"base"}
+	all := "name: all\nkind: meta-package\nsummary: The uppermost\nrequires:\n"
 	for r := range i.recipes {
 		name, needs := fmt.Sprintf("m%04d-{compiler}", r), "base"
-		if r >= 10 {
-			needs = fmt.Sprintf("\"m%04d-{compiler}\"", r-10)
+		if r >= chains {
+			needs = fmt.Sprintf("\"m%04d-{compiler}\"", r-chains)
 		}
-		names = append(names, fmt.Sprintf("m%04d-compiler", r))
+		for m := 0; m < i.members && r >= i.recipes-chains; m++ {
+			all += fmt.Sprintf("  - m%04d-c%03d\n", r, m)
+		}
 		files[fmt.Sprintf("meta/m%04d-compiler/recipe.yaml", r)] = fmt.Sprintf(
 			"name: \"%s\"\nkind: meta-package\nsummary: One of many\nfamilies:\n  compiler: all\nrequires: [%s, bash]\n", name, needs)
 	}
+	files["meta/all/recipe.yaml"] = all
 	for name, text := range files {
 		path := filepath.Join(dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return nil, err
+			return err
 		}
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return names, nil
+	return nil
 }
 
 // noop builds as many jobs as a release has, when all of them are built.
@@ -95,17 +101,16 @@ func (b *bench) noop(ctx context.Context, name string, i idle, runs int) (f figu
 	if err != nil {
 		return f, 0, err
 	}
-	names, err := i.write(dir)
-	if err != nil {
+	if err := i.write(dir); err != nil {
 		return f, 0, err
 	}
 	out, err := b.folder("out-")
 	if err != nil {
 		return f, 0, err
 	}
-	c := command{dir: b.work, name: b.program, args: append([]string{
-		"build", "--catalog", dir, "--arch", hostArch(), "--state", state, "--out", out, "--progress", "none",
-	}, names...)}
+	c := command{dir: b.work, name: b.program, args: []string{
+		"build", "all", "--catalog", dir, "--arch", hostArch(), "--state", state, "--out", out, "--progress", "none",
+	}}
 	b.say("building %d jobs, for there to be nothing to do", i.jobs())
 	first, err := c.call(ctx)
 	if err != nil {
