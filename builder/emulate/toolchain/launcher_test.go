@@ -17,7 +17,7 @@ import (
 // environment concerns it.
 const standIn = `#!/bin/sh
 echo %s "$@"
-env | grep -E '^(GCC_EXEC_PREFIX|CPLUS_INCLUDE_PATH)=' | sort
+env | grep -E '^(GCC_EXEC_PREFIX|CPLUS_INCLUDE_PATH|COMPILER_PATH)=' | sort
 :
 `
 
@@ -25,6 +25,7 @@ env | grep -E '^(GCC_EXEC_PREFIX|CPLUS_INCLUDE_PATH)=' | sort
 func TestLaunchers(t *testing.T) {
 	testenv.Programs(t, "bash")
 	const prefix = "GCC_EXEC_PREFIX=/usr/lib/gcc/"
+	const passes = "COMPILER_PATH=FOLDER/passes/12"
 	const iprefix = "native -iprefix /usr/lib/gcc/aarch64-linux-gnu/12/"
 	const include = "CPLUS_INCLUDE_PATH=/usr/include/c++/12:/usr/include/aarch64-linux-gnu/c++/12:/usr/include/c++/12/backward"
 	for _, c := range []struct {
@@ -32,15 +33,20 @@ func TestLaunchers(t *testing.T) {
 		args, env    []string
 		want         []string
 	}{
-		{script: "driver.sh", args: []string{"-c", "a b.c", "-o", "*"}, want: []string{"native -c a b.c -o *", prefix}},
+		{script: "driver.sh", args: []string{"-c", "a b.c", "-o", "*"}, want: []string{"native -c a b.c -o *", passes, prefix}},
 		{script: "driver.sh", args: []string{"-O2", "a.c", "-v"}, want: []string{"own -O2 a.c -v"}},
 		{script: "driver.sh", args: []string{"-###"}, want: []string{"own -###"}},
 		{script: "driver.sh", args: []string{"-dumpmachine"}, want: []string{"own -dumpmachine"}},
 		{script: "driver.sh", args: []string{"--print-search-dirs"}, want: []string{"own --print-search-dirs"}},
 		{script: "driver.sh", args: []string{"-c", "-mcpu=native", "a.c"}, want: []string{"own -c -mcpu=native a.c"}},
 		{script: "driver.sh", args: []string{"@arguments"}, want: []string{"own @arguments"}},
-		{script: "driver.sh", args: []string{"a.c"}, env: []string{"LIBRARY_PATH=/a b:/*::"}, want: []string{"native a.c -L/a b -L/* -L.", prefix}},
-		{script: "driver.sh", args: []string{"a.c"}, env: []string{"directories=-x", "folder=y", "IFS=c", "BASH_ENV=/nowhere"}, want: []string{"native a.c", prefix}},
+		{script: "driver.sh", args: []string{"a.c"}, env: []string{"LIBRARY_PATH=/a b:/*::"}, want: []string{"native a.c -L/a b -L/* -L.", passes, prefix}},
+		{script: "driver.sh", args: []string{"a.c"}, env: []string{"directories=-x", "folder=y", "IFS=c", "BASH_ENV=/nowhere"}, want: []string{"native a.c", passes, prefix}},
+		{script: "driver.sh", args: []string{"a.c"}, env: []string{"COMPILER_PATH=/mine"}, want: []string{"native a.c", "COMPILER_PATH=/mine:FOLDER/passes/12", prefix}},
+		{script: "driver.sh", args: []string{"-fstack-protector-strong", "a.c"}, want: []string{"native -fstack-protector-strong a.c", prefix}},
+		{script: "driver.sh", args: []string{"a.c", "-Wp,-fstack-protector"}, env: []string{"COMPILER_PATH=/mine"}, want: []string{"native a.c -Wp,-fstack-protector", "COMPILER_PATH=/mine", prefix}},
+		{script: "driver.sh", args: []string{"-specs=/usr/lib/rpm/hardened", "a.c"}, want: []string{"native -specs=/usr/lib/rpm/hardened a.c", prefix}},
+		{script: "driver.sh", args: []string{"-V"}, want: []string{"native -V", passes, prefix}},
 
 		{script: "pass.sh", pass: "cc1", args: []string{"-quiet", "a.c"}, want: []string{iprefix + " -quiet a.c"}},
 		{script: "pass.sh", pass: "cc1", args: []string{"-fstack-protector-strong", "a.c"}, want: []string{"own -fstack-protector-strong a.c"}},
@@ -79,7 +85,8 @@ func TestLaunchers(t *testing.T) {
 			cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, c.env...)
 			out, err := cmd.CombinedOutput()
 			require.NoError(t, err, string(out))
-			require.Equal(t, c.want, strings.Split(strings.TrimSpace(string(out)), "\n"))
+			got := strings.ReplaceAll(strings.TrimSpace(string(out)), dir, "FOLDER")
+			require.Equal(t, c.want, strings.Split(got, "\n"))
 		})
 	}
 }

@@ -139,6 +139,7 @@ var (
 		folder + "/native/aarch64-linux-gnu-ld.bfd": "native/usr/bin/aarch64-linux-gnu-ld.bfd",
 		folder + "/native/aarch64-linux-gnu-gcc-12": "native/usr/bin/aarch64-linux-gnu-gcc-12",
 		folder + "/native/aarch64-linux-gnu-g++-12": "native/usr/bin/aarch64-linux-gnu-g++-12",
+		folder + "/passes/12/cc1":                   "native/usr/lib/gcc-cross/aarch64-linux-gnu/12/cc1",
 		folder + "/native/cc1-12":                   "native/usr/lib/gcc-cross/aarch64-linux-gnu/12/cc1",
 		folder + "/native/cc1plus-12":               "native/usr/lib/gcc-cross/aarch64-linux-gnu/12/cc1plus",
 		folder + "/own/aarch64-linux-gnu-ld.bfd":    "image/usr/bin/aarch64-linux-gnu-ld.bfd",

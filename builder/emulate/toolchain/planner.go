@@ -181,7 +181,11 @@ func (p *planner) compiler(version string) error {
 			return err
 		}
 	}
-	return nil
+	direct, err := p.native.program(path.Join(from, "cc1"))
+	if err != nil {
+		return err
+	}
+	return p.mount(direct, path.Join(folder, "passes", version, "cc1"))
 }
 
 // versions asks both roots' program for its version.

@@ -26,6 +26,11 @@ gcc 2>&1 || echo failed
 
 gcc -O2 -g -c a.c -o c.o
 gcc -O2 -fstack-protector-strong -c a.c -o protected.o
+gcc -O2 -g -Wp,-D_FORTIFY_SOURCE=2 -c a.c -o fortified.o
+gcc -O2 -E -dD a.c -o a.i
+gcc -O2 -c -fpreprocessed a.i -o preprocessed.o
+printf '#include <errno.h>\n.data\n.long ENOENT\n' > s.S
+gcc -g -c s.S -o assembler.o
 gcc -O2 -fopenmp -fPIC -pipe -march=armv8.2-a+sve -c a.c -o sve.o 2>/dev/null || gcc -O2 -fPIC -mavx2 -c a.c -o avx.o
 g++ -O2 -g -D_GLIBCXX_ASSERTIONS -c b.cc -o c++.o
 gfortran -O2 -g -fopenmp -c c.f90 -o fortran.o
@@ -58,4 +63,6 @@ mkdir members
 (cd members && ar x ../all.a)
 strip -o stripped.exe c.exe
 objcopy --only-keep-debug c.exe c.debug
-rm all.a main.c a.c b.cc c.f90 axpys.mod
+mv a.i ..
+rm s.S all.a main.c a.c b.cc c.f90 axpys.mod
+sha256sum ../a.i
