@@ -127,7 +127,7 @@ func newVictim(t *testing.T) *victim {
 	shared := testenv.State(t)
 	// Beside the other one, so that it has hard links to its files.
 	require.NoError(t, os.MkdirAll(shared, 0o755))
-	dir, err := os.MkdirTemp(filepath.Dir(shared), "ohpc-build-test-")
+	dir, err := os.MkdirTemp(filepath.Dir(shared), "ohpc-build-test-") //nolint:usetesting // on another file system there are no links
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	v := &victim{t: t, dir: dir, state: filepath.Join(dir, "state"), specs: map[string]int{}}
@@ -324,7 +324,7 @@ func TestResume(t *testing.T) {
 	for i := range n {
 		v.change(names[r.IntN(len(names))])
 		cmd, out := v.start()
-		what := ""
+		var what string
 		// Not only where most of the time goes, which is before the first build.
 		after := time.Duration(r.Int64N(int64(whole)))
 		if i%10 == 9 {

@@ -34,7 +34,7 @@ func (m *Matrix) room() schedule.Room {
 	room.Memory = hostMemory("/") / 8 * 7
 	var fs unix.Statfs_t
 	if err := unix.Statfs(m.opt.State, &fs); err == nil {
-		room.Disk = max(int64(fs.Bavail)*int64(fs.Bsize)-diskReserve, 1)
+		room.Disk = max(int64(fs.Bavail)*fs.Bsize-diskReserve, 1)
 	}
 	return room
 }
@@ -118,7 +118,7 @@ func hostMemory(root string) int64 {
 	if unix.Sysinfo(&info) != nil {
 		return 0
 	}
-	memory := int64(info.Totalram) * int64(info.Unit) //nolint:unconvert // its width depends on the architecture
+	memory := int64(info.Totalram) * int64(info.Unit)
 	for _, limit := range groupLimits(root) {
 		memory = min(memory, limit)
 	}

@@ -276,8 +276,7 @@ func (s *Store) Path(d Digest) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	r := &verifyingReader{f: f, hash: sha256.New(), want: d}
-	defer r.Close()
+	defer f.Close()
 	now, err := identify(f)
 	if err != nil {
 		return "", err
@@ -285,7 +284,7 @@ func (s *Store) Path(d Digest) (string, error) {
 	if before, ok := s.verified.Load(d); ok && before == now {
 		return s.objectPath(d), nil
 	}
-	if _, err := io.Copy(io.Discard, r); err != nil {
+	if _, err := io.Copy(io.Discard, &verifyingReader{f: f, hash: sha256.New(), want: d}); err != nil {
 		return "", err
 	}
 	s.verified.Store(d, now)

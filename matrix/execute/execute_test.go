@@ -129,7 +129,7 @@ type slow struct {
 	err   error
 }
 
-func (s *slow) Build(ctx context.Context, job builder.Job, log io.Writer) (*builder.Result, error) {
+func (s *slow) Build(ctx context.Context, _ builder.Job, _ io.Writer) (*builder.Result, error) {
 	s.mu.Lock()
 	s.times++
 	s.mu.Unlock()

@@ -133,7 +133,7 @@ func execute(t *testing.T, path, query string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)
 	require.NoError(t, err)
-	defer db.Close()
+	defer func() { require.NoError(t, db.Close()) }()
 	_, err = db.Exec(query)
 	require.NoError(t, err)
 }
@@ -181,7 +181,7 @@ func TestManyHaveItOpenAtATime(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			defer db.Close()
+			defer func() { _ = db.Close() }()
 			for k := range 20 {
 				if err := db.AddJobs(t.Context(), int64(i+1), []state.Job{job(fmt.Sprintf("job%d.%d", i, k), 1, "built")}); err != nil {
 					t.Error(err)
