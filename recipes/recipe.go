@@ -271,16 +271,38 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Test is a script that tries the installed packages of a recipe.
+// Test is a script that tries the installed packages of a recipe: a file of BATS
+// tests, which ends in .bats, or any other script for bash.
 type Test struct {
-	Script   string   `yaml:"script,required"` // its path below the recipe, in tests/
-	Packages []string `yaml:"packages"`        // what is installed beside the recipe's own packages; may have {compiler} or another of the recipe's families
-	Time     Duration `yaml:"time"`            // after this it is held to hang, natively
+	Script     string       `yaml:"script,required"`    // its path below the recipe, in tests/
+	Packages   []string     `yaml:"packages"`           // what is installed beside the recipe's own packages; may have {compiler} or another of the recipe's families
+	Time       Duration     `yaml:"time" default:"10m"` // after this it is held to hang, natively
+	Quarantine []Quarantine `yaml:"quarantine"`         // what runs and does not count, for a while
 }
 
 // UnmarshalText accepts a script's path alone.
 func (t *Test) UnmarshalText(text []byte) error {
 	t.Script = string(text)
+	return nil
+}
+
+// Quarantine keeps the result of a test that is known to be unreliable from counting.
+// It runs and is reported all the same.
+type Quarantine struct {
+	Case   string `yaml:"case" default:"all"` // the name of one of the script's BATS tests
+	Until  Date   `yaml:"until,required"`     // the last day; at most 90 days ahead
+	Reason string `yaml:"reason,required"`    // why, as reports tell it
+}
+
+// maxQuarantine is for how many days ahead something may be in quarantine.
+const maxQuarantine = 90
+
+// Check tells what is wrong with a quarantine at a time, if anything. One that is
+// over is no mistake: it does not count any more.
+func (q Quarantine) Check(now time.Time) error {
+	if limit := now.UTC().AddDate(0, 0, maxQuarantine); q.Until.After(limit) {
+		return fmt.Errorf("%s is more than %d days ahead", q.Until.Format(time.DateOnly), maxQuarantine)
+	}
 	return nil
 }
 

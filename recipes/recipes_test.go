@@ -226,3 +226,12 @@ func requirements(packages ...string) []recipes.Requirement {
 	}
 	return required
 }
+
+func TestQuarantineCheck(t *testing.T) {
+	now := time.Date(2026, 10, 2, 12, 0, 0, 0, time.UTC)
+	for until, ok := range map[string]bool{"2020-01-01": true, "2026-12-31": true, "2027-01-01": false} {
+		q := recipes.Quarantine{}
+		require.NoError(t, q.Until.UnmarshalText([]byte(until)))
+		require.Equal(t, ok, q.Check(now) == nil, until)
+	}
+}

@@ -145,6 +145,15 @@ func (l *loader) checkTests(r *recipes.Recipe) {
 		} else if fi, err := fs.Stat(l.fsys, path.Join(r.Dir, t.Script)); err != nil || !fi.Mode().IsRegular() {
 			l.failIn(r, at+".script", "", "there is no file %s", path.Join(l.folder, r.Dir, t.Script))
 		}
+		for j, q := range t.Quarantine {
+			here := fmt.Sprintf("%s.quarantine[%d]", at, j)
+			if err := q.Check(time.Now()); err != nil {
+				l.failIn(r, here+".until", "name an earlier day; it can be renewed then", "%v", err)
+			}
+			if q.Case != "" && path.Ext(t.Script) != ".bats" {
+				l.failIn(r, here+".case", "leave the case out", "%s has no cases: it is no BATS file", t.Script)
+			}
+		}
 		for j, p := range t.Packages {
 			here := fmt.Sprintf("%s.packages[%d]", at, j)
 			l.checkPlaceholders(r, here, p)

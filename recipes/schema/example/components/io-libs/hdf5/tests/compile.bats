@@ -1,0 +1,1 @@
+@test 'two programs write one file' { true; }
