@@ -356,6 +356,9 @@ func TestResume(t *testing.T) {
 
 	cmd, out = v.start()
 	require.NoError(t, cmd.Wait(), out.String())
+	for _, key := range v.begun() {
+		require.False(t, done[key], "the last run built what was finished: %s", key)
+	}
 	v.complete()
 	cmd, out = v.start()
 	require.NoError(t, cmd.Wait(), out.String())
