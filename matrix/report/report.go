@@ -65,6 +65,8 @@ type Cell struct {
 	Image   string   `json:"image,omitempty"` // digest of the image that was used
 	Status  Status   `json:"status"`
 	Missing []string `json:"missing,omitempty"` // what keeps it from being supported
+
+	Required []string `json:"required,omitempty"` // names of the checks that its target wants to be green
 }
 
 // Job is one rpmbuild run, or the reason why there was none.
@@ -111,6 +113,19 @@ type Check struct {
 	Begin   float64 `json:"begin,omitempty"` // seconds since the run's start
 	Seconds float64 `json:"seconds"`
 	Log     string  `json:"log,omitempty"`
+
+	// Void says of a skip that there was nothing to check, and so nothing is missing.
+	Void  bool   `json:"void,omitempty"`
+	Cases []Case `json:"cases,omitempty"` // what the check consists of, if of several tests
+}
+
+// Case is one of the tests that a check consists of.
+type Case struct {
+	Name    string  `json:"name"`
+	Result  Outcome `json:"result"`
+	Reason  string  `json:"reason,omitempty"` // why it was skipped, or what it said when it failed
+	Seconds float64 `json:"seconds"`
+	Ran     Outcome `json:"ran,omitempty"` // how it ended, of one that is in quarantine: a skip
 }
 
 // Reproducible is the check that a second build makes the same packages. It says
@@ -191,8 +206,9 @@ func (r *Run) Close(now time.Time) {
 	}
 }
 
-// missing lists what keeps a cell from being supported. A cell without checks
-// has proven nothing.
+// missing lists what keeps a cell from being supported: what failed, and required
+// checks that were not made or of which nothing counts. A cell without checks has
+// proven nothing.
 func (r *Run) missing(cell *Cell) []string {
 	var missing []string
 	for _, j := range r.Jobs {
@@ -201,10 +217,12 @@ func (r *Run) missing(cell *Cell) []string {
 		}
 	}
 	checks := 0
+	rows := map[string][]Check{}
 	for _, c := range r.Checks {
 		if c.Target != cell.Target || c.Arch != cell.Arch {
 			continue
 		}
+		rows[c.Name] = append(rows[c.Name], c)
 		if c.Name != Reproducible {
 			checks++
 		}
@@ -213,7 +231,18 @@ func (r *Run) missing(cell *Cell) []string {
 		}
 	}
 	if checks == 0 {
-		missing = append(missing, "no check was run")
+		return append(missing, "no check was run")
+	}
+	for _, name := range cell.Required {
+		if len(rows[name]) == 0 {
+			missing = append(missing, name+": not run")
+			continue
+		}
+		for _, c := range rows[name] {
+			if c.Result == Skip && !c.Void {
+				missing = append(missing, name+" of "+c.Subject+": skipped")
+			}
+		}
 	}
 	return missing
 }
@@ -266,6 +295,25 @@ func (r *Run) Failures() []string {
 	return all
 }
 
+// casesSummary counts the tests that checks consist of, when some did not count.
+func casesSummary(checks []Check) string {
+	tests, skipped, quarantined := 0, 0, 0
+	for _, c := range checks {
+		for _, k := range c.Cases {
+			tests++
+			if k.Ran != "" {
+				quarantined++
+			} else if k.Result == Skip {
+				skipped++
+			}
+		}
+	}
+	if skipped+quarantined == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; of %d tests %d skipped, %d in quarantine", tests, skipped, quarantined)
+}
+
 // Summary is the run in one line.
 func (r *Run) Summary() string {
 	count := map[Outcome]int{}
@@ -287,6 +335,10 @@ func (r *Run) Summary() string {
 			}
 		}
 		text += fmt.Sprintf("; %d checks passed (%d reused), %d failed", checks[Pass], reused, checks[Fail])
+		if checks[Skip] > 0 {
+			text += fmt.Sprintf(", %d skipped", checks[Skip])
+		}
+		text += casesSummary(r.Checks)
 	}
 	return text + " in " + Human(r.Seconds)
 }

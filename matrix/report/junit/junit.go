@@ -53,7 +53,7 @@ type message struct {
 }
 
 // Write writes the run as JUnit XML: one suite for each cell, in it one case for
-// each job and each check. A failure brings along the lines of its log that tell it.
+// each job, each check, and each of the tests that a check consists of. A failure brings along the lines of its log that tell it.
 func Write(w io.Writer, r *report.Run, logs map[string]*excerpt.Excerpt) error {
 	doc := suites{Name: "ohpc-build matrix", Time: seconds(r.Seconds)}
 	// As JUnit's schema wants it: local time without a zone.
@@ -68,7 +68,7 @@ func Write(w io.Writer, r *report.Run, logs map[string]*excerpt.Excerpt) error {
 		}
 		for _, c := range r.Checks {
 			if c.Target == cell.Target && c.Arch == cell.Arch {
-				s.add(name+"."+plain.Line(c.Name), c.Subject, c.Result, c.Reason, c.Seconds, logs[c.Log])
+				s.check(name+"."+plain.Line(c.Name), c, logs[c.Log])
 			}
 		}
 		doc.Suites = append(doc.Suites, s)
@@ -92,6 +92,19 @@ func Write(w io.Writer, r *report.Run, logs map[string]*excerpt.Excerpt) error {
 		return fmt.Errorf("writing JUnit: %w", err)
 	}
 	return nil
+}
+
+// check adds a check, or in its place the tests that it consists of. What it failed
+// for beside them is a case of its own.
+func (s *suite) check(class string, c report.Check, log *excerpt.Excerpt) {
+	failed := false
+	for _, k := range c.Cases {
+		failed = failed || k.Result == report.Fail
+		s.add(class+"."+plain.Line(c.Subject), k.Name, k.Result, k.Reason, k.Seconds, nil)
+	}
+	if len(c.Cases) == 0 || c.Result == report.Fail && !failed {
+		s.add(class, c.Subject, c.Result, c.Reason, c.Seconds, log)
+	}
 }
 
 func (s *suite) add(class, name string, result report.Outcome, reason string, duration float64, log *excerpt.Excerpt) {

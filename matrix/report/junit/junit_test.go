@@ -112,3 +112,27 @@ func TestCountsAndTimesAgreeWhateverTheLogsHold(t *testing.T) {
 	require.Equal(t, doc.counts, sum)
 	require.Equal(t, counts{Tests: 9, Failures: 2, Skipped: 2, Time: "90.000"}, sum)
 }
+
+// TestTestsStandInTheirChecksPlace: each test is a case; what the check failed for beside
+// them is not lost.
+func TestTestsStandInTheirChecksPlace(t *testing.T) {
+	cases := []report.Case{{Name: "one", Result: report.Pass, Seconds: 1}, {Name: "two", Result: report.Skip, Reason: "no GPU"}}
+	r := &report.Run{Cells: []report.Cell{{Target: "T", Arch: "a"}}, Checks: []report.Check{
+		{Name: "suite", Subject: "passes", Target: "T", Arch: "a", Result: report.Pass, Cases: cases},
+		{Name: "suite", Subject: "ends early", Target: "T", Arch: "a", Result: report.Fail, Reason: "only 2 of 3 tests ended", Cases: cases},
+		{Name: "suite", Subject: "fails", Target: "T", Arch: "a", Result: report.Fail, Cases: []report.Case{{Name: "three", Result: report.Fail, Reason: "line 3"}}},
+	}}
+	var doc document
+	require.NoError(t, xml.Unmarshal([]byte(write(t, r)), &doc))
+	require.Equal(t, 6, doc.Tests)
+	require.Equal(t, 2, doc.Failures)
+	require.Equal(t, 2, doc.Skipped)
+	names := []string{}
+	for _, c := range doc.Suites[0].Cases {
+		names = append(names, c.Class+": "+c.Name)
+	}
+	require.Equal(t, []string{
+		"T/a.suite.passes: one", "T/a.suite.passes: two", "T/a.suite.ends early: one", "T/a.suite.ends early: two",
+		"T/a.suite: ends early", "T/a.suite.fails: three",
+	}, names)
+}
