@@ -41,6 +41,9 @@ var plain = flag.Bool("baseurl", false, "TestNoReaderFails: clients use the chan
 // signatures checked, while a publisher does nothing else than publish.
 func TestNoReaderFails(t *testing.T) {
 	const publishes, minRounds, pause = 500, 4, 15 * time.Millisecond
+	// More than a mirrorlist names, so that each publish is of what no reader was
+	// told of; made beforehand, so that publishes follow each other closely.
+	const generations = 40
 	f := publishtest.SetUpInMemory(t)
 	server := httptest.NewServer(http.FileServer(http.Dir(f.Spec.Root)))
 	defer server.Close()
@@ -52,7 +55,11 @@ func TestNoReaderFails(t *testing.T) {
 		version := []string{"client-test-1.0-1.noarch.rpm", "client-test-2.0-1.noarch.rpm"}[i%2]
 		return g.MustMake(g.Raw(packages[version], version), g.Raw(packages["client-anchor-1-1.noarch.rpm"], "anchor"))
 	}
-	require.NoError(t, f.Publish(generation(0)))
+	var snapshots []snapshot.Snapshot
+	for i := range generations {
+		snapshots = append(snapshots, generation(i))
+	}
+	require.NoError(t, f.Publish(snapshots[0]))
 	tree := f.Tree(channel.Options{})
 	released := layout.Pointer{Release: f.Spec.Release, Channel: layout.Release, Target: f.Spec.Target}
 
@@ -76,7 +83,7 @@ func TestNoReaderFails(t *testing.T) {
 		return clients["dnf"].rounds.Load() >= minRounds && clients["zypper"].rounds.Load() >= minRounds
 	}
 	for ; (published < publishes || !enough()) && !t.Failed(); published++ {
-		if err := tree.Move(ctx, publishtest.To(t, tree, layout.Release, generation(published+1))); err != nil {
+		if err := tree.Move(ctx, publishtest.To(t, tree, layout.Release, snapshots[(published+1)%generations])); err != nil {
 			t.Errorf("publishing: %v", err)
 		}
 		time.Sleep(pause)
