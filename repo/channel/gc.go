@@ -117,6 +117,9 @@ func (t *Tree) doom(ctx context.Context, r Retention) (done Collected, doomed []
 			return done, doomed, err
 		}
 		doomed = append(doomed, gone)
+		if err := t.remove(layout.StandingFile(s.Target, s.ID)); err != nil {
+			return done, doomed, err
+		}
 	}
 	return done, doomed, nil
 }
@@ -265,7 +268,7 @@ func (t *Tree) Drop(ctx context.Context, p layout.Pointer) error {
 		err = errors.Join(err, t.root.Chtimes(layout.SnapshotDir(p.Target, id), now, now))
 	}
 	// The mirrorlist, which makes it a channel, goes last: a drop can be repeated.
-	for _, name := range []string{p.RepoFile(), p.Link(), historyFile(p), p.Mirrorlist()} {
+	for _, name := range []string{p.StatusFile(), p.RepoFile(), p.Link(), historyFile(p), p.Mirrorlist()} {
 		if err == nil {
 			err = t.remove(name)
 		}

@@ -120,7 +120,7 @@ func linkTo(p layout.Pointer, id string) string {
 
 const replacementPrefix = ".new-"
 
-// replacement is a file or link that waits for its name.
+// replacement is a file or link that waits for its name; without one, the name goes.
 type replacement struct{ tmp, name string }
 
 func (t *Tree) replacement(name string) replacement {
@@ -130,7 +130,8 @@ func (t *Tree) replacement(name string) replacement {
 
 // prepare writes everything that the moves need, so that only renames remain,
 // which want no space. They are in the order in which they are to happen: first
-// all mirrorlists, the moment of publication; then the links.
+// what tells the standing, which names its snapshot; then all mirrorlists, the moment
+// of publication; then the links.
 func (t *Tree) prepare(moves []Move) (files []replacement, err error) {
 	defer func() {
 		if err != nil {
@@ -147,6 +148,17 @@ func (t *Tree) prepare(moves []Move) (files []replacement, err error) {
 		return t.write(r.tmp, b)
 	}
 	for _, k := range []kind{
+		func(m Move, s snapshot.Snapshot) error {
+			b, err := t.Standing(s.Target, s.ID)
+			if errors.Is(err, fs.ErrNotExist) {
+				files = append(files, replacement{name: m.Pointer.StatusFile()})
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			return put(m.Pointer.StatusFile(), b)
+		},
 		func(m Move, s snapshot.Snapshot) error {
 			base, err := layout.ParseURL(s.URL)
 			if err != nil {
@@ -229,7 +241,9 @@ func (t *Tree) existing(target string, ids []string) []string {
 func (t *Tree) abandon(files []replacement) error {
 	var errs []error
 	for _, f := range files {
-		errs = append(errs, t.remove(f.tmp))
+		if f.tmp != "" {
+			errs = append(errs, t.remove(f.tmp))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -238,7 +252,11 @@ func (t *Tree) abandon(files []replacement) error {
 func (t *Tree) commit(files []replacement) error {
 	var dirs []string
 	for _, f := range files {
-		if err := t.root.Rename(f.tmp, f.name); err != nil {
+		act := func() error { return t.root.Rename(f.tmp, f.name) }
+		if f.tmp == "" {
+			act = func() error { return t.remove(f.name) }
+		}
+		if err := act(); err != nil {
 			return fmt.Errorf("publishing, to be completed by the next command: %w", err)
 		}
 		dirs = append(dirs, path.Dir(f.name))

@@ -124,6 +124,9 @@ func (t *Tree) Check(p layout.Pointer) error {
 	} else if !bytes.Equal(is, want) {
 		return fmt.Errorf("%s: it is not what was published", p.RepoFile())
 	}
+	if err := t.checkStatus(p, ids[0]); err != nil {
+		return err
+	}
 	entries, err := t.History(p)
 	if err != nil {
 		return err

@@ -48,11 +48,19 @@ const (
 
 	MirrorlistSuffix = ".mirrorlist"
 	repoSuffix       = ".repo"
+	statusSuffix     = ".status.json"
 	keyFilePrefix    = "RPM-GPG-KEY-"
 )
 
 // SnapshotDir is a snapshot's folder; without an id that of a target's snapshots.
 func SnapshotDir(target, id string) string { return path.Join(Snapshots, target, id) }
+
+// StandingFile is what publishers noted of a snapshot's standing. Beside the snapshot
+// it would change what never changes.
+func StandingFile(target, id string) string {
+	// A release's name does not begin with a dot.
+	return path.Join(Private, ".standing", target, id+".json")
+}
 
 // KeyFile is the name of a release's public key file.
 func KeyFile(release string) string {
@@ -103,7 +111,7 @@ func CheckTarget(name string) error {
 			return fmt.Errorf("target %q has the name of a channel", name)
 		}
 	}
-	if strings.HasSuffix(folded, MirrorlistSuffix) || strings.HasSuffix(folded, repoSuffix) {
+	if strings.HasSuffix(folded, MirrorlistSuffix) || strings.HasSuffix(folded, repoSuffix) || strings.HasSuffix(folded, statusSuffix) {
 		return fmt.Errorf("target %q has the name of a client's file", name)
 	}
 	return nil
@@ -122,6 +130,9 @@ func (p Pointer) Mirrorlist() string { return p.Link() + MirrorlistSuffix }
 
 // RepoFile is the .repo file for the channel's clients.
 func (p Pointer) RepoFile() string { return p.Link() + repoSuffix }
+
+// StatusFile tells the standing of the snapshot's cells, for people and programs.
+func (p Pointer) StatusFile() string { return p.Link() + statusSuffix }
 
 // ParseURL reads the address under which clients find the root.
 func ParseURL(base string) (*url.URL, error) {

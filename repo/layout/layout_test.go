@@ -37,6 +37,7 @@ func TestPointerCheck(t *testing.T) {
 		func(p *layout.Pointer) { p.Target = "pr" },
 		func(p *layout.Pointer) { p.Target = "EL_9.mirrorlist" },
 		func(p *layout.Pointer) { p.Target = "EL_9.Repo" },
+		func(p *layout.Pointer) { p.Target = "EL_9.status.json" },
 	} {
 		bad := good
 		change(&bad)

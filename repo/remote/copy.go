@@ -3,6 +3,7 @@ package remote
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"gocloud.dev/blob"
+	"gocloud.dev/gcerrors"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ohpc-build/ohpc-build/repo/layout"
@@ -110,6 +112,9 @@ func (c *Copy) push(ctx context.Context, p layout.Pointer, sum *Summary) error {
 	if err := c.put(ctx, p.RepoFile(), definition); err != nil {
 		return err
 	}
+	if err := c.status(ctx, p); err != nil {
+		return err
+	}
 	was, err := c.get(ctx, p.Mirrorlist())
 	if err != nil {
 		return err
@@ -121,6 +126,21 @@ func (c *Copy) push(ctx context.Context, p layout.Pointer, sum *Summary) error {
 		sum.Moved = append(sum.Moved, p)
 	}
 	return c.plain(ctx, p, snap, files, sum)
+}
+
+// status brings along what the channel tells of its standing, if it does.
+func (c *Copy) status(ctx context.Context, p layout.Pointer) error {
+	b, err := os.ReadFile(filepath.Join(c.root, filepath.FromSlash(p.StatusFile())))
+	if err == nil {
+		return c.put(ctx, p.StatusFile(), b)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := c.bucket.Delete(ctx, p.StatusFile()); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
+		return err
+	}
+	return nil
 }
 
 // file is one file of a snapshot.
