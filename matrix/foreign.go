@@ -104,13 +104,13 @@ func (m *Matrix) checkForeign(ctx context.Context, f Foreign, exceptions []conte
 	for _, c := range m.cells {
 		cell := &trial.Cell{
 			Target: c.Target.Name, Arch: c.Arch, Image: c.Image,
-			Required: f.Checks, Manager: c.Target.Managers[0],
+			Required: f.Checks, Managers: c.Target.Managers,
 			Snapshot:   snapshot.Snapshot{Dir: dir, Release: m.opt.Catalog.Release},
 			PublicKey:  f.PublicKey,
 			Exceptions: exceptions, Fresh: true,
 		}
 		work := filepath.Join(m.scratch, "validate", c.Target.Name, c.Arch)
-		more, err := trial.New(cell, m.store, m.sandbox, work, m.createLog).Run(ctx, stage.Begin, stage.End)
+		more, err := trial.New(cell, m.store, m.sandbox, work, m.createLog).Run(ctx, trial.NewSlots(m.opt.Jobs), stage.Begin, stage.End)
 		rows = append(rows, more...)
 		if err != nil {
 			return rows, err

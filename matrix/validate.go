@@ -18,6 +18,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/matrix/trial"
 	"github.com/ohpc-build/ohpc-build/recipes"
+	"github.com/ohpc-build/ohpc-build/repo/rpm"
 	"github.com/ohpc-build/ohpc-build/validate/content"
 )
 
@@ -43,12 +44,12 @@ func (m *Matrix) validate(ctx context.Context) error {
 	}
 	defer os.RemoveAll(dir)
 	var mu sync.Mutex
+	slots := trial.NewSlots(m.opt.Jobs)
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(m.opt.Jobs)
 	for _, cell := range cells {
 		g.Go(func() error {
 			t := trial.New(cell, m.store, m.sandbox, filepath.Join(dir, cell.Target, cell.Arch), m.createLog)
-			rows, err := t.Run(ctx, stage.Begin, stage.End)
+			rows, err := t.Run(ctx, slots, stage.Begin, stage.End)
 			mu.Lock()
 			defer mu.Unlock()
 			m.report.Checks = append(m.report.Checks, rows...)
@@ -78,8 +79,11 @@ func (m *Matrix) trialCell(ctx context.Context, c *jobs.Cell) (*trial.Cell, erro
 	}
 	cell := &trial.Cell{
 		Target: c.Target.Name, Arch: c.Arch, Image: image,
-		Required: c.Target.RequiredChecks(c.Arch), Manager: c.Target.Managers[0],
+		Required: c.Target.RequiredChecks(c.Arch), Managers: c.Target.Managers,
 		Snapshot: m.snapshots[c.Target.Name], PublicKey: m.key.PublicKey(),
+	}
+	if cell.Before, cell.NotBefore, err = m.before(cell.Snapshot); err != nil {
+		return nil, err
 	}
 	for _, j := range m.jobs.Plan.Jobs {
 		if !j.Serves(c.Target.Name, c.Arch) {
@@ -91,14 +95,15 @@ func (m *Matrix) trialCell(ctx context.Context, c *jobs.Cell) (*trial.Cell, erro
 				cell.Exceptions = append(cell.Exceptions, content.Exception{Package: p.Name, Rule: content.Rule(a.Rule), Paths: a.Paths, Reason: a.Reason})
 			}
 		}
-		if variant.Recipe.Kind == recipes.MetaPackage {
-			cell.Meta = append(cell.Meta, j.Recipe)
-		}
 		var names []string
 		for _, p := range j.Produces {
 			names = append(names, p.Name)
 		}
-		cell.Packages = append(cell.Packages, names...)
+		installs, err := m.installs(c, j)
+		if err != nil {
+			return nil, err
+		}
+		cell.Installs = append(cell.Installs, installs...)
 		for _, t := range variant.Recipe.Tests {
 			test, err := m.trialTest(c, j, variant, t)
 			if err != nil {
@@ -109,6 +114,28 @@ func (m *Matrix) trialCell(ctx context.Context, c *jobs.Cell) (*trial.Cell, erro
 		}
 	}
 	return cell, nil
+}
+
+// installs are the installations of what a job made for a cell.
+func (m *Matrix) installs(c *jobs.Cell, j *plan.Job) ([]trial.Install, error) {
+	result := m.jobs.Result(j.ID)
+	if result == nil {
+		return nil, fmt.Errorf("%s has no packages to install", j.ID)
+	}
+	var packages []*rpm.Package
+	for _, p := range result.Packages {
+		header, err := m.jobs.Header(p.Digest)
+		if err != nil {
+			return nil, err
+		}
+		if header.Arch == c.Arch || header.Arch == noarch {
+			packages = append(packages, header)
+		}
+	}
+	if len(packages) == 0 {
+		return nil, nil
+	}
+	return trial.Divide(j.Name(), packages), nil
 }
 
 func (m *Matrix) trialTest(c *jobs.Cell, j *plan.Job, v recipes.Variant, t recipes.Test) (*trial.Test, error) {

@@ -9,11 +9,11 @@ import (
 )
 
 // Test runs a recipe's own test script as an ordinary user in a fresh container
-// that holds what an installation left in the folder installed, without a
+// that holds what an installation left in the folders installed, without a
 // network. env is added to its environment. The check's name is test.
-func Test(ctx context.Context, c Container, recipe, dir, script string, env []string, installed string, timeout time.Duration) Check {
+func Test(ctx context.Context, c Container, recipe, dir, script string, env []string, installed []string, timeout time.Duration) Check {
 	const inside = "/tests"
-	return run(ctx, "test", recipe, func(log io.Writer) error {
+	return Run(ctx, "test", recipe, func(log io.Writer) error {
 		err := c.Run(ctx, Command{
 			Args:    []string{"/bin/bash", filepath.Join(inside, script)},
 			Env:     append([]string{"HOME=/tmp", "LC_ALL=C.UTF-8"}, env...),

@@ -19,17 +19,26 @@ import (
 type Cell struct {
 	Target, Arch string
 	Image        buildroot.Image
-	Required     []string // names of checks: closure, signatures, content, install-<package manager>, test
-	Manager      string   // the package manager that installs for tests
+	Required     []string // names of checks: closure, signatures, content, install, install-<package manager>, upgrade, test
+	Managers     []string // the package managers of the target; the first one installs for tests
 
 	Snapshot  snapshot.Snapshot
 	PublicKey []byte // armored
 
-	Meta     []string // meta-packages, which must bring everything along
-	Packages []string // all binary packages
+	Installs []Install
 	Tests    []Test
 
+	// Base is the repository that the snapshot is an overlay on; nil when it stands
+	// alone. Before is what the packages are to be upgraded from, beside what the
+	// snapshot is an overlay on; NotBefore says why there is nothing.
+	Base      *Tree
+	Before    *Tree
+	NotBefore string
+
 	Exceptions []content.Exception // what recipes declare that packages may hold
+
+	// Timeout bounds one run of a package manager; 0: 20 minutes.
+	Timeout time.Duration
 
 	// Fresh says that nothing of earlier trials is believed: the snapshot is not one
 	// that never changes.
@@ -72,48 +81,66 @@ func ReadFiles(fsys fs.FS, dir string) ([]File, error) {
 
 func (c *Cell) String() string { return c.Target + "/" + c.Arch }
 
+// Install is what is installed together in one container.
+type Install struct {
+	Subject  string   // recipe@variant, or the package if not all of them can be together
+	Packages []string // names
+}
+
+// Tree is a repository that is there already.
+type Tree struct {
+	Name      string // for people
+	Dir       string
+	ID        string // tells its bytes apart from all others
+	PublicKey []byte // armored
+}
+
 // check is one that the cell requires.
 type check struct {
 	name    string
 	subject string
-	test    *Test // nil: an installation
+	manager string   // of an installation or an upgrade
+	install *Install // nil: no installation
+	test    *Test    // nil: no test
 }
 
-// checks are those that the cell requires, in the order in which they run.
+// checks are those that the cell requires, in the order in which they begin.
 func (c *Cell) checks() []check {
 	var checks []check
 	for _, name := range c.Required {
-		if name == "test" {
-			for i := range c.Tests {
-				checks = append(checks, check{name, c.Tests[i].Subject, &c.Tests[i]})
+		switch manager, one := strings.CutPrefix(name, installCheck+"-"); {
+		case name == installCheck:
+			checks = append(checks, c.installs(name, c.Managers)...)
+		case one:
+			checks = append(checks, c.installs(name, []string{manager})...)
+		case name == upgradeCheck:
+			for _, manager := range c.Managers {
+				checks = append(checks, check{name: name, subject: "all packages with " + manager, manager: manager})
 			}
-			continue
+		case name == testCheck:
+			for i := range c.Tests {
+				checks = append(checks, check{name: name, subject: c.Tests[i].Subject, test: &c.Tests[i]})
+			}
+		default:
+			checks = append(checks, check{name: name, subject: "all packages"})
 		}
-		subject := "all packages"
-		if len(c.Meta) > 0 && !ofAll(name) {
-			subject = "meta-packages"
-		}
-		checks = append(checks, check{name: name, subject: subject})
 	}
 	return checks
 }
 
-// ofAll says whether a check is always of all packages.
-func ofAll(name string) bool {
-	return name == closureCheck || name == signaturesCheck || name == contentCheck
+func (c *Cell) installs(name string, managers []string) []check {
+	var checks []check
+	for _, manager := range managers {
+		for i := range c.Installs {
+			subject := c.Installs[i].Subject + " with " + manager
+			checks = append(checks, check{name: name, subject: subject, manager: manager, install: &c.Installs[i]})
+		}
+	}
+	return checks
 }
 
 // Count is the number of checks.
 func (c *Cell) Count() int { return len(c.checks()) }
-
-// toInstall are the packages of an installation: the meta-packages; in a run that
-// has none, all packages.
-func (c *Cell) toInstall() []string {
-	if len(c.Meta) > 0 {
-		return c.Meta
-	}
-	return c.Packages
-}
 
 // underTest are the packages that tests want installed.
 func (c *Cell) underTest() []string {
@@ -128,19 +155,23 @@ func (c *Cell) underTest() []string {
 // recordName names a check on exact bytes.
 func (c *Cell) recordName(k check) string {
 	parts := []string{format, k.name, k.subject, c.String(), c.Snapshot.ID, string(c.Image.Digest)}
-	switch k.name {
-	case contentCheck:
+	if c.Base != nil {
+		parts = append(parts, "on "+c.Base.ID)
+	}
+	switch {
+	case k.name == contentCheck:
 		parts = append(parts, content.Version)
 		for _, e := range c.Exceptions {
 			parts = append(parts, fmt.Sprintf("%q", e))
 		}
-		return strings.Join(parts, "\n")
-	case signaturesCheck:
-		return strings.Join(append(parts, string(store.Of(c.PublicKey))), "\n")
-	}
-	parts = append(parts, c.toInstall()...)
-	if k.test != nil {
-		parts = append(append(parts, "test"), c.underTest()...)
+	case k.name == signaturesCheck:
+		parts = append(parts, string(store.Of(c.PublicKey)))
+	case k.install != nil:
+		parts = append(append(parts, string(store.Of(c.PublicKey))), k.install.Packages...)
+	case k.name == upgradeCheck && c.Before != nil:
+		parts = append(parts, "from "+c.Before.ID)
+	case k.test != nil:
+		parts = append(append(parts, testCheck), c.underTest()...)
 		for _, f := range k.test.Files {
 			parts = append(parts, f.Name+" "+string(f.Digest))
 		}

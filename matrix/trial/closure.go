@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ohpc-build/ohpc-build/matrix/base"
 	"github.com/ohpc-build/ohpc-build/matrix/repodata"
 	"github.com/ohpc-build/ohpc-build/validate"
 	"github.com/ohpc-build/ohpc-build/validate/closure"
@@ -16,10 +15,10 @@ import (
 const closureCheck = "closure"
 
 // tryClosure asks whether each requirement of each package of the snapshot has a
-// provider in the snapshot or in the image.
+// provider in the snapshot, in what it is an overlay on, or in the image.
 func (t *Trial) tryClosure(ctx context.Context, k check) (validate.Check, error) {
 	begin := time.Now()
-	image, err := base.Provided(ctx, t.store, t.sandbox, "image of "+t.cell.String(), t.cell.Image)
+	below, err := t.baseList(ctx)
 	if err != nil {
 		return validate.Check{}, err
 	}
@@ -28,7 +27,7 @@ func (t *Trial) tryClosure(ctx context.Context, k check) (validate.Check, error)
 		return validate.Check{}, err
 	}
 	r, err := closure.Check(ctx, closure.Options{
-		Tested: []closure.Repository{tested}, Base: []closure.Repository{image}, Architectures: []string{t.cell.Arch},
+		Tested: []closure.Repository{tested}, Base: below, Architectures: []string{t.cell.Arch},
 	})
 	if err != nil {
 		return validate.Check{}, err

@@ -38,7 +38,7 @@ func (t *Trial) trySignatures(ctx context.Context, k check) (validate.Check, err
 		return validate.Check{}, err
 	}
 	repo := signature.Repository{
-		Key: t.repo.PublicKey, Root: t.cell.Snapshot.Dir,
+		Key: t.publicKey, Root: t.cell.Snapshot.Dir,
 		Repomd:    filepath.Join(t.cell.Snapshot.Dir, rpmmd.RepomdFile),
 		Signature: filepath.Join(t.cell.Snapshot.Dir, rpmmd.RepomdFile+".asc"),
 	}

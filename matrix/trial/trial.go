@@ -4,27 +4,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"path"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ohpc-build/ohpc-build/builder/buildroot"
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
-	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/validate"
+	"github.com/ohpc-build/ohpc-build/validate/client"
 )
 
 const (
 	recordKind = "checks"
 
 	// format grows when the same check on the same bytes may come out otherwise.
-	format = "1"
+	format = "2"
 
-	// repositoryInside is where a container under test finds the repository.
-	repositoryInside = "/srv/under-test"
+	testCheck = "test"
 
 	nobody  = 65534
 	maxPids = 4096
@@ -44,39 +47,107 @@ type Trial struct {
 	dir     string // a working folder
 	logs    func(name string) (*os.File, error)
 
-	repo      validate.Repository
-	installed string // what installing for tests has changed; made when a test first needs it
-	broken    error  // why that failed
+	repositories map[string]client.Repositories // by what they are for
+	publicKey    string                         // file with the snapshot's key
+	prepared     map[string]*prepared           // by package manager
+	tested       func(context.Context) ([]held, error)
+
+	installing sync.Once // what tests need
+	installed  []string  // what that has changed, the uppermost folder first
+	broken     error     // why it failed
 }
 
 // New prepares a trial. It works in the folder dir, and logs makes a log file of
 // the report.
 func New(cell *Cell, st *store.Store, sb Sandbox, dir string, logs func(name string) (*os.File, error)) *Trial {
-	return &Trial{cell: cell, store: st, sandbox: sb, dir: dir, logs: logs}
+	t := &Trial{cell: cell, store: st, sandbox: sb, dir: dir, logs: logs, prepared: map[string]*prepared{}}
+	t.tested = once(t.readHeaders)
+	for _, manager := range client.Managers() {
+		t.prepared[manager] = &prepared{}
+	}
+	return t
 }
 
-// Run runs the cell's checks one after the other. Each is announced to begin and
-// end. The error is for what kept a check from being run.
-func (t *Trial) Run(ctx context.Context, begin func(what string), end func(what, how string)) ([]report.Check, error) {
-	if err := t.describeRepository(); err != nil {
+// Slots bounds how many checks run at a time, of all cells together.
+type Slots chan struct{}
+
+// NewSlots makes slots for n checks.
+func NewSlots(n int) Slots { return make(Slots, max(n, 1)) }
+
+func (s Slots) take(ctx context.Context) error {
+	select {
+	case s <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (s Slots) free() { <-s }
+
+// Run runs the cell's checks: those of one kind side by side, as far as there are
+// slots, then those of the next. Each is announced to begin and end. The error is for
+// what kept a check from being run; the rows are those of checks that ended.
+func (t *Trial) Run(ctx context.Context, slots Slots, begin func(what string), end func(what, how string)) ([]report.Check, error) {
+	if err := t.describeRepositories(); err != nil {
 		return nil, fmt.Errorf("preparing the trial of %s: %w", t.cell, err)
 	}
-	var rows []report.Check
-	for _, k := range t.cell.checks() {
-		if err := context.Cause(ctx); err != nil {
+	var (
+		mu   sync.Mutex
+		rows []report.Check
+	)
+	checks := t.cell.checks()
+	for len(checks) > 0 {
+		n := 1
+		for n < len(checks) && kind(checks[n]) == kind(checks[0]) {
+			n++
+		}
+		g, gctx := errgroup.WithContext(ctx)
+		for _, k := range checks[:n] {
+			g.Go(func() error {
+				if err := slots.take(gctx); err != nil {
+					return err
+				}
+				defer slots.free()
+				row, err := t.announced(gctx, k, begin, end)
+				if err != nil {
+					return err
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				rows = append(rows, row)
+				return nil
+			})
+		}
+		if err := g.Wait(); err != nil {
 			return rows, err
 		}
-		title := t.cell.String() + " " + k.name + " " + k.subject
-		begin(title)
-		row, err := t.check(ctx, k)
-		if err != nil {
-			end(title, "failed: "+err.Error())
-			return rows, fmt.Errorf("%s: %w", title, err)
-		}
-		rows = append(rows, row)
-		end(title, describe(row))
+		checks = checks[n:]
 	}
 	return rows, nil
+}
+
+// kind is the same for checks that run side by side.
+func kind(k check) string {
+	if k.install != nil {
+		return installCheck
+	}
+	return k.name
+}
+
+func (t *Trial) announced(ctx context.Context, k check, begin func(what string), end func(what, how string)) (report.Check, error) {
+	title := t.cell.String() + " " + k.name + " " + k.subject
+	begin(title)
+	row, err := t.check(ctx, k)
+	if err == nil && row.Result == report.Skip {
+		err = context.Cause(ctx) // interrupted
+	}
+	if err != nil {
+		end(title, "failed: "+err.Error())
+		return row, fmt.Errorf("%s: %w", title, err)
+	}
+	end(title, describe(row))
+	return row, nil
 }
 
 func describe(row report.Check) string {
@@ -85,46 +156,18 @@ func describe(row report.Check) string {
 		return "passed before, on the same bytes"
 	case row.Result == report.Pass:
 		return "passed"
+	case row.Result == report.Skip:
+		return "skipped: " + row.Reason
 	}
-	return string(row.Result) + "ed: " + row.Reason
-}
-
-// describeRepository writes the definition that clients are given, but for the
-// address: the snapshot is not published yet.
-func (t *Trial) describeRepository() error {
-	if err := os.MkdirAll(t.dir, 0o755); err != nil {
-		return err
-	}
-	snapshot := t.cell.Snapshot
-	file, err := layout.RepoFile(layout.Repo{
-		ID: "under-test", Name: "The snapshot under test",
-		BaseURL: "file://" + repositoryInside,
-		GPGKey:  "file://" + path.Join(repositoryInside, layout.KeyFile(snapshot.Release)),
-	})
-	if err != nil {
-		return err
-	}
-	t.repo = validate.Repository{
-		Root:      snapshot.Dir,
-		MountedAt: repositoryInside,
-		RepoFile:  filepath.Join(t.dir, "under-test.repo"),
-		PublicKey: filepath.Join(t.dir, "key.asc"),
-	}
-	if err := os.WriteFile(t.repo.RepoFile, file, 0o644); err != nil {
-		return err
-	}
-	return os.WriteFile(t.repo.PublicKey, t.cell.PublicKey, 0o644)
+	return "failed: " + row.Reason
 }
 
 // check runs one check, or finds that it has passed on the same bytes before.
 func (t *Trial) check(ctx context.Context, k check) (report.Check, error) {
 	row := report.Check{Name: k.name, Subject: k.subject, Target: t.cell.Target, Arch: t.cell.Arch}
-	name := t.cell.recordName(k)
-	if !t.cell.Fresh {
-		if err := t.store.Record(recordKind, name, &row.Seconds); err == nil {
-			row.Result, row.Reused = report.Pass, true
-			return row, nil
-		}
+	names, err := t.known(ctx, k, &row)
+	if err != nil || row.Reused {
+		return row, err
 	}
 	result, err := t.try(ctx, k)
 	if err != nil {
@@ -134,10 +177,47 @@ func (t *Trial) check(ctx context.Context, k check) (report.Check, error) {
 	if row.Log, err = t.keepLog(k, result.Log); err != nil {
 		return row, err
 	}
-	if result.Outcome == validate.Pass && !t.cell.Fresh {
-		return row, t.store.PutRecord(recordKind, name, row.Seconds)
+	if result.Outcome != validate.Pass {
+		return row, nil
 	}
-	return row, nil
+	return row, t.remember(names, row.Seconds)
+}
+
+// known looks for a check that passed on the same bytes before: of the same snapshot,
+// or, of an installation, with the same of all packages that have a part in it. It
+// returns the names under which this one is to be remembered.
+func (t *Trial) known(ctx context.Context, k check, row *report.Check) ([]string, error) {
+	if t.cell.Fresh {
+		return nil, nil
+	}
+	passed := func(name string) bool {
+		row.Reused = t.store.Record(recordKind, name, &row.Seconds) == nil
+		if row.Reused {
+			row.Result = report.Pass
+		}
+		return row.Reused
+	}
+	exact := t.cell.recordName(k)
+	if passed(exact) || k.install == nil {
+		return []string{exact}, nil
+	}
+	closer, err := t.installName(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	if passed(closer) {
+		return nil, t.remember([]string{exact}, row.Seconds)
+	}
+	return []string{exact, closer}, nil
+}
+
+func (t *Trial) remember(names []string, seconds float64) error {
+	for _, name := range names {
+		if err := t.store.PutRecord(recordKind, name, seconds); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (t *Trial) keepLog(k check, text []byte) (string, error) {
@@ -160,13 +240,12 @@ func (t *Trial) try(ctx context.Context, k check) (validate.Check, error) {
 		return t.trySignatures(ctx, k)
 	case k.name == contentCheck:
 		return t.tryContent(ctx, k)
+	case k.install != nil:
+		return t.tryInstall(ctx, k)
+	case k.name == upgradeCheck:
+		return t.tryUpgrade(ctx, k)
 	}
-	manager := strings.TrimPrefix(k.name, "install-")
-	changes, err := t.folder(k.name)
-	if err != nil {
-		return validate.Check{}, err
-	}
-	return validate.Install(ctx, t.container(), t.repo, manager, k.subject, t.cell.toInstall(), changes), nil
+	return validate.Check{Outcome: validate.Skip, Reason: "this version of ohpc-build has no check " + k.name}, nil
 }
 
 func (t *Trial) folder(name string) (string, error) {
@@ -176,7 +255,8 @@ func (t *Trial) folder(name string) (string, error) {
 
 // tryTest runs a test where everything that is tested is installed.
 func (t *Trial) tryTest(ctx context.Context, k check) (validate.Check, error) {
-	if err := t.install(ctx); err != nil {
+	t.installing.Do(func() { t.installed, t.broken = t.installTested(ctx) })
+	if err := context.Cause(ctx); err != nil {
 		return validate.Check{}, err
 	}
 	if t.broken != nil {
@@ -197,29 +277,24 @@ func (t *Trial) tryTest(ctx context.Context, k check) (validate.Check, error) {
 	return validate.Test(ctx, t.container(), k.subject, dir, k.test.Script, k.test.Env, t.installed, k.test.Limit), nil
 }
 
-// install makes the root for tests: the one in which the meta-packages were
-// installed, where there is one, and what is still missing.
-func (t *Trial) install(ctx context.Context) error {
-	if t.installed != "" || t.broken != nil {
-		return nil
-	}
-	packages := t.cell.underTest()
-	changes, err := t.folder("install-" + t.cell.Manager)
+// installTested makes the root for tests.
+func (t *Trial) installTested(ctx context.Context) ([]string, error) {
+	at, err := t.folder("tested")
 	if err != nil {
+		return nil, err
+	}
+	p, err := t.prepare(ctx, t.cell.Managers[0])
+	if err != nil {
+		return nil, err
+	}
+	result := validate.Run(ctx, testCheck, "what is tested", func(log io.Writer) error {
+		_, err := p.client.Install(ctx, client.Place{Base: p.base(), Changes: at}, t.cell.underTest(), log)
 		return err
+	})
+	if result.Outcome != validate.Pass {
+		return nil, errors.New(result.Reason)
 	}
-	if !validate.Installed(ctx, t.container(), t.repo, packages, changes) {
-		result := validate.Install(ctx, t.container(), t.repo, t.cell.Manager, "what is tested", packages, changes)
-		if err := context.Cause(ctx); err != nil {
-			return err
-		}
-		if result.Outcome != validate.Pass {
-			t.broken = errors.New(result.Reason)
-			return nil
-		}
-	}
-	t.installed = changes
-	return nil
+	return append([]string{at}, p.base()...), nil
 }
 
 func (t *Trial) container() validate.Container {
@@ -238,11 +313,12 @@ func (c *container) Run(ctx context.Context, cmd validate.Command) error {
 		Name: "validate", Layers: c.image.Layers, Upper: cmd.Changes,
 		Args: cmd.Args, Env: cmd.Env, UID: nobody, GID: nobody,
 		Limits: sandbox.Limits{Pids: maxPids, Disk: maxDisk}, Timeout: cmd.Timeout,
-		Stdout: cmd.Output, Stderr: cmd.Output,
+		Stdout: cmd.Output, Stderr: cmd.Errors,
 	}
-	if cmd.Base != "" {
-		s.Layers = append([]string{cmd.Base}, s.Layers...)
+	if s.Stderr == nil {
+		s.Stderr = cmd.Output
 	}
+	s.Layers = slices.Concat(cmd.Base, s.Layers)
 	if cmd.Root {
 		s.UID, s.GID, s.Privileges = 0, 0, sandbox.PackageManager
 	}

@@ -2,6 +2,7 @@ package trial
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,13 +22,17 @@ import (
 type recorder struct {
 	commands []sandbox.Spec
 	fail     string
+	then     func() // is called with the first command
 }
 
 func (r *recorder) Run(_ context.Context, s sandbox.Spec) error {
 	r.commands = append(r.commands, s)
+	if r.then != nil {
+		r.then()
+	}
 	line := strings.Join(s.Args, " ")
 	if r.fail != "" && strings.Contains(line, r.fail) {
-		_, _ = s.Stdout.Write([]byte("the reason is here\n"))
+		_, _ = s.Stderr.Write([]byte("the reason is here\n"))
 		return &sandbox.ExitError{Code: 1}
 	}
 	return nil
@@ -52,9 +57,8 @@ func newTrial(t *testing.T, st *store.Store, sb Sandbox, cell *Cell) *Trial {
 func cell() *Cell {
 	return &Cell{
 		Target: "Debian_12", Arch: "x86_64", Image: buildroot.Image{Digest: "sha256:1", Layers: []string{"/image"}},
-		Required: []string{"install-dnf", "install-zypper", "test"}, Manager: "dnf",
+		Required: []string{"test"}, Managers: []string{"dnf", "zypper"},
 		Snapshot: snapshot.Snapshot{ID: "one", Dir: "/snapshot", Release: "3"}, PublicKey: []byte("key"),
-		Meta: []string{"ohpc-base"}, Packages: []string{"ohpc-base", "hwloc-ohpc"},
 		Tests: []Test{{Subject: "hwloc lstopo.sh", Script: "lstopo.sh", Files: []File{{"lstopo.sh", []byte("true"), "sha256:2"}}, Packages: []string{"hwloc-ohpc"}, Limit: time.Minute}},
 	}
 }
@@ -62,42 +66,40 @@ func cell() *Cell {
 func quiet(string)         {}
 func quietEnd(_, _ string) {}
 
-func TestWhatIsRun(t *testing.T) {
+func run(t *testing.T, trial *Trial) []report.Check {
+	t.Helper()
+	rows, err := trial.Run(t.Context(), NewSlots(1), quiet, quietEnd)
+	require.NoError(t, err)
+	return rows
+}
+
+func TestATestsContainer(t *testing.T) {
 	st, err := store.Open(t.TempDir())
 	require.NoError(t, err)
 	r := &recorder{}
-	rows, err := newTrial(t, st, r, cell()).Run(t.Context(), quiet, quietEnd)
-	require.NoError(t, err)
-	require.Len(t, rows, 3)
-	for _, row := range rows {
-		require.Equal(t, report.Pass, row.Result, row.Reason)
-		require.False(t, row.Reused)
+	rows := run(t, newTrial(t, st, r, cell()))
+	require.Len(t, rows, 1)
+	require.Equal(t, report.Pass, rows[0].Result, rows[0].Reason)
+	require.False(t, rows[0].Reused)
+	lines := r.lines()
+	require.Len(t, lines, 4)
+	for i, want := range []string{
+		"rpm --import /etc/pki/rpm-gpg/under-test-0.asc", "dnf --assumeyes makecache",
+		"dnf --assumeyes --setopt=metadata_expire=-1 install -- hwloc-ohpc", "/bin/bash /tests/lstopo.sh",
+	} {
+		require.Contains(t, lines[i], want)
 	}
-	require.Equal(t, []string{
-		"rpm --import /etc/pki/rpm-gpg/under-test.asc",
-		"dnf --assumeyes install -- ohpc-base",
-		"rpm --query --whatprovides -- ohpc-base",
-		"rpm --import /etc/pki/rpm-gpg/under-test.asc",
-		"zypper --non-interactive refresh --force",
-		"zypper --non-interactive install --no-recommends -- ohpc-base",
-		"rpm --query --whatprovides -- ohpc-base",
-		"rpm --query --whatprovides -- hwloc-ohpc",
-		"/bin/bash /tests/lstopo.sh",
-	}, r.lines())
 	test := r.commands[len(r.commands)-1]
 	require.Equal(t, sandbox.None, test.Privileges, "a test has no rights")
 	require.EqualValues(t, nobody, test.UID)
 	require.False(t, test.Network)
-	require.Len(t, test.Layers, 2, "the image and what was installed")
-	require.NotEqual(t, r.commands[0].Upper, r.commands[3].Upper, "dnf and zypper each begin with the bare image")
+	require.Len(t, test.Layers, 3, "the image, what was prepared and what was installed")
+	require.Empty(t, test.Upper, "what a test changes is forgotten")
 
 	again := &recorder{}
-	rows, err = newTrial(t, st, again, cell()).Run(t.Context(), quiet, quietEnd)
-	require.NoError(t, err)
+	rows = run(t, newTrial(t, st, again, cell()))
 	require.Empty(t, again.commands)
-	for _, row := range rows {
-		require.True(t, row.Reused)
-	}
+	require.True(t, rows[0].Reused)
 }
 
 func TestWhatMakesACheckRunAgain(t *testing.T) {
@@ -106,18 +108,18 @@ func TestWhatMakesACheckRunAgain(t *testing.T) {
 		"another image":        func(c *Cell) { c.Image.Digest = "sha256:9" },
 		"another architecture": func(c *Cell) { c.Arch = "aarch64" },
 		"another test":         func(c *Cell) { c.Tests[0].Files[0].Digest = "sha256:9" },
-		"another meta-package": func(c *Cell) { c.Meta = append(c.Meta, "ohpc-autotools") },
+		"another package":      func(c *Cell) { c.Tests[0].Packages = append(c.Tests[0].Packages, "ohpc-autotools") },
+		"another base":         func(c *Cell) { c.Base = &Tree{Dir: "/base", ID: "x"} },
+		"nothing is believed":  func(c *Cell) { c.Fresh = true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			st, err := store.Open(t.TempDir())
 			require.NoError(t, err)
-			_, err = newTrial(t, st, &recorder{}, cell()).Run(t.Context(), quiet, quietEnd)
-			require.NoError(t, err)
+			run(t, newTrial(t, st, &recorder{}, cell()))
 			c := cell()
 			change(c)
 			r := &recorder{}
-			_, err = newTrial(t, st, r, c).Run(t.Context(), quiet, quietEnd)
-			require.NoError(t, err)
+			run(t, newTrial(t, st, r, c))
 			require.NotEmpty(t, r.commands)
 		})
 	}
@@ -127,26 +129,31 @@ func TestFailuresAreToldAndNotRemembered(t *testing.T) {
 	st, err := store.Open(t.TempDir())
 	require.NoError(t, err)
 	for range 2 {
-		r := &recorder{fail: "zypper --non-interactive install"}
-		rows, err := newTrial(t, st, r, cell()).Run(t.Context(), quiet, quietEnd)
-		require.NoError(t, err)
-		require.Equal(t, report.Pass, rows[0].Result)
-		require.Equal(t, report.Fail, rows[1].Result)
-		require.Contains(t, rows[1].Reason, "the reason is here")
-		require.Equal(t, report.Pass, rows[2].Result, "the others are tried all the same")
+		r := &recorder{fail: "lstopo.sh"}
+		rows := run(t, newTrial(t, st, r, cell()))
+		require.Equal(t, report.Fail, rows[0].Result)
+		require.Contains(t, rows[0].Reason, "the reason is here")
 		require.NotEmpty(t, r.commands, "a failure is not taken from an earlier run")
 	}
 }
 
 func TestAnInstallationThatTestsNeed(t *testing.T) {
+	for _, word := range []string{"makecache", "install -- hwloc-ohpc"} {
+		st, err := store.Open(t.TempDir())
+		require.NoError(t, err)
+		rows := run(t, newTrial(t, st, &recorder{fail: word}, cell()))
+		require.Equal(t, report.Fail, rows[0].Result)
+		require.Contains(t, rows[0].Reason, "could not be installed")
+		require.Contains(t, rows[0].Reason, "the reason is here")
+	}
+}
+
+func TestInterruptedChecksAreNoResults(t *testing.T) {
 	st, err := store.Open(t.TempDir())
 	require.NoError(t, err)
-	c := cell()
-	c.Required = []string{"test"}
-	r := &recorder{fail: "--whatprovides -- hwloc-ohpc"}
-	rows, err := newTrial(t, st, r, c).Run(t.Context(), quiet, quietEnd)
-	require.NoError(t, err)
-	require.Equal(t, report.Fail, rows[0].Result)
-	require.Contains(t, rows[0].Reason, "could not be installed")
-	require.Contains(t, r.lines(), "dnf --assumeyes install -- hwloc-ohpc")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("enough")
+	rows, err := newTrial(t, st, &recorder{then: func() { cancel(why) }}, cell()).Run(ctx, NewSlots(1), quiet, quietEnd)
+	require.ErrorIs(t, err, why)
+	require.Empty(t, rows)
 }

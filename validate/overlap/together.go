@@ -32,34 +32,15 @@ func newTogether(packages []*rpm.Package, has func(rpm.Dependency) bool) *togeth
 // installed on one machine. Where there is a choice of providers it believes that
 // there is a way: what it refuses is impossible, what it allows may be too.
 func (t *together) can(a, b int) bool {
-	installed := []int{a}
-	in := map[int]bool{a: true}
-	add := func(i int) bool {
-		if in[i] {
-			return true
-		}
-		for _, other := range installed {
-			if t.excludes(i, other) || t.excludes(other, i) {
-				return false
-			}
-		}
-		in[i] = true
-		installed = append(installed, i)
-		return true
-	}
-	if !add(b) {
+	s := &Set{together: t, in: map[int]bool{}}
+	if !s.add(a) || !s.add(b) {
 		return false
 	}
 	// One round after the other, because what came in later leaves fewer providers.
-	for before := 0; before != len(installed); {
-		before = len(installed)
-		for at := 0; at < len(installed); at++ {
-			for d := range t.packages[installed[at]].Requires() {
-				only, way := t.only(d, installed)
-				if !way || only >= 0 && !add(only) {
-					return false
-				}
-			}
+	for before := 0; before != len(s.installed); {
+		before = len(s.installed)
+		if !s.complete(0) {
+			return false
 		}
 	}
 	return true
@@ -123,4 +104,61 @@ func (t *together) excludes(a, b int) bool {
 		}
 	}
 	return false
+}
+
+// Set is a set of packages that can be installed together. It grows one by one.
+type Set struct {
+	together  *together
+	installed []int
+	in        map[int]bool
+}
+
+// NewSet begins with nothing. provided is as in [Options].
+func NewSet(packages []*rpm.Package, provided func(rpm.Dependency) bool) *Set {
+	return &Set{together: newTogether(packages, provided), in: map[int]bool{}}
+}
+
+// Add adds the i-th package with all that it cannot do without, if it may be installed
+// beside what is there; otherwise the set stays as it is. As in [Find], what is refused
+// is impossible, and where there is a choice of providers, what is taken may be too.
+func (s *Set) Add(i int) bool {
+	before := len(s.installed)
+	if s.add(i) && s.complete(before) {
+		return true
+	}
+	for _, added := range s.installed[before:] {
+		delete(s.in, added)
+	}
+	s.installed = s.installed[:before]
+	return false
+}
+
+// Empty is an empty set of the same packages.
+func (s *Set) Empty() *Set { return &Set{together: s.together, in: map[int]bool{}} }
+
+func (s *Set) add(i int) bool {
+	if s.in[i] {
+		return true
+	}
+	for _, other := range s.installed {
+		if s.together.excludes(i, other) || s.together.excludes(other, i) {
+			return false
+		}
+	}
+	s.in[i] = true
+	s.installed = append(s.installed, i)
+	return true
+}
+
+// complete adds what the packages from the at-th on cannot do without.
+func (s *Set) complete(at int) bool {
+	for ; at < len(s.installed); at++ {
+		for d := range s.together.packages[s.installed[at]].Requires() {
+			only, way := s.together.only(d, s.installed)
+			if !way || only >= 0 && !s.add(only) {
+				return false
+			}
+		}
+	}
+	return true
 }
