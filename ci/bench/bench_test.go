@@ -13,7 +13,7 @@ import (
 func TestChoose(t *testing.T) {
 	for only, want := range map[string][]string{
 		"":              {"plan-first", "plan-again", "plan-touched", "plan-identical", "plan-right", "meta", "repodata", "sign"},
-		"emulation":     {"emulation", "emulation-plain"},
+		"emulation":     {"emulation-native", "emulation-plain"},
 		"plan-r":        {"plan-right"},
 		"meta,plan-i":   {"plan-identical", "meta"},
 		"nothing-is-so": nil,
