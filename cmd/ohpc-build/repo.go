@@ -60,13 +60,39 @@ func (f *flags) pointers(tree *channel.Tree, c layout.Channel) ([]layout.Pointer
 	if err != nil {
 		return nil, err
 	}
-	chosen := slices.DeleteFunc(all, func(p layout.Pointer) bool {
+	chosen := slices.DeleteFunc(slices.Clone(all), func(p layout.Pointer) bool {
 		return p.Channel != c || len(f.targets) > 0 && !slices.Contains(f.targets, p.Target) || f.release != "" && p.Release != f.release
 	})
 	if len(chosen) == 0 {
-		return nil, usageError("nothing is published in channel %s of %s for the targets and the release that were asked for", c, f.reposFolder())
+		return nil, usageError("nothing is published in channel %s of %s%s; published there: %s", c, f.reposFolder(), f.restriction(), list(all))
 	}
 	return chosen, nil
+}
+
+// restriction is what the flags say of pointers, for messages.
+func (f *flags) restriction() string {
+	var s string
+	if len(f.targets) > 0 {
+		s += " for --target " + strings.Join(f.targets, ",")
+	}
+	if f.release != "" {
+		s += " for --release " + f.release
+	}
+	return s
+}
+
+// list names some of the pointers that there are.
+func list(pointers []layout.Pointer) string {
+	const most = 8
+	var names []string
+	for i, p := range pointers {
+		if i == most {
+			names = append(names, fmt.Sprintf("%d more", len(pointers)-most))
+			break
+		}
+		names = append(names, p.String())
+	}
+	return cmp.Or(strings.Join(names, ", "), "nothing (ohpc-build repo publish lets a channel point to a snapshot)")
 }
 
 // move is what a channel is about to be given.
@@ -180,10 +206,14 @@ func (f *flags) trusted(keyFile string) (*sign.Keyring, error) {
 	}
 	file, err := os.Open(keyFile)
 	if err != nil {
-		return nil, usageError("the key: %w", err)
+		return nil, usageError("--key: %w", err)
 	}
 	defer file.Close()
-	return sign.ReadKeyring(file)
+	keyring, err := sign.ReadKeyring(file)
+	if err != nil {
+		return nil, usageError("--key %s: %w; ohpc-build key export prints such a file", keyFile, err)
+	}
+	return keyring, nil
 }
 
 // isPath tells a folder's name from a channel's and a snapshot's.

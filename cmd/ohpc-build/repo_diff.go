@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -99,6 +100,9 @@ func (f *flags) pairs(cmd *cobra.Command, a, b string) ([]comparison, error) {
 	}
 	if err := errors.Join(from.take(to), to.take(from)); err != nil {
 		return nil, err
+	}
+	if from.one && to.one && !maps.EqualFunc(from.byTarget, to.byTarget, func(string, string) bool { return true }) {
+		return nil, usageError("%s is a snapshot of %s, and %s of %s", a, strings.Join(slices.Collect(maps.Keys(from.byTarget)), ""), b, strings.Join(slices.Collect(maps.Keys(to.byTarget)), ""))
 	}
 	var targets []string
 	for _, s := range []side{from, to} {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -30,17 +31,17 @@ each archive.`,
   ohpc-build repo dist --channel staging --target EL_9 --arch aarch64 --sources --to /srv/dist`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := layout.ParseChannel(from)
+			c, err := parseChannel("--channel", from)
 			if err != nil {
-				return usageError("--channel: %w", err)
+				return err
 			}
 			_, key, err := f.existingKey()
 			if err != nil {
 				return err
 			}
-			tree, err := channel.Open(filepath.Join(f.out, "repos"), channel.Options{})
+			tree, err := f.published(cmd, 0, false)
 			if err != nil {
-				return usageError("%w; ohpc-build matrix publishes there", err)
+				return err
 			}
 			defer tree.Close()
 			if to == "" {
@@ -60,15 +61,13 @@ each archive.`,
 
 // dist makes the archives of a channel that the flags ask for.
 func (f *flags) dist(cmd *cobra.Command, tree *channel.Tree, c layout.Channel, key *sign.Key, to string, sources bool) error {
-	pointers, err := tree.Pointers()
+	pointers, err := f.pointers(tree, c)
 	if err != nil {
 		return err
 	}
 	made := 0
+	var known []string
 	for _, p := range pointers {
-		if p.Channel != c || len(f.targets) > 0 && !slices.Contains(f.targets, p.Target) {
-			continue
-		}
 		snap, err := tree.Current(p)
 		if err != nil {
 			return err
@@ -77,6 +76,7 @@ func (f *flags) dist(cmd *cobra.Command, tree *channel.Tree, c layout.Channel, k
 			return err
 		}
 		for _, arch := range snap.Arches {
+			known = append(known, arch)
 			if len(f.architectures) > 0 && !slices.Contains(f.architectures, arch) {
 				continue
 			}
@@ -93,7 +93,8 @@ func (f *flags) dist(cmd *cobra.Command, tree *channel.Tree, c layout.Channel, k
 		}
 	}
 	if made == 0 {
-		return usageError("the channel %s in %s has nothing of the targets and architectures that were asked for", c, filepath.Join(f.out, "repos"))
+		slices.Sort(known)
+		return usageError("channel %s has nothing for --arch %s; it is for %s", c, strings.Join(f.architectures, ","), strings.Join(slices.Compact(known), ", "))
 	}
 	return nil
 }

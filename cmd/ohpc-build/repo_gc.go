@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -91,6 +90,10 @@ func showCollected(cmd *cobra.Command, done channel.Collected, dryRun bool) erro
 	for _, name := range done.Leftovers {
 		fmt.Fprintf(out, "%s: left by an interrupted run, %s\n", name, did)
 	}
-	_, err := fmt.Fprintf(out, "%s %s, %d kept\n", cmp.Or(plural(len(done.Snapshots), "snapshot"), "nothing"), did, done.Kept)
+	what := "nothing"
+	if n := len(done.Snapshots); n > 0 {
+		what = plural(n, "snapshot")
+	}
+	_, err := fmt.Fprintf(out, "%s %s, %s kept\n", what, did, plural(done.Kept, "snapshot"))
 	return err
 }

@@ -62,9 +62,9 @@ matrix does this by itself after publishing when ohpc-build.yaml names a storage
 			}
 			var channels []layout.Channel
 			for _, name := range args {
-				ch, err := layout.ParseChannel(name)
+				ch, err := parseChannel("CHANNEL", name)
 				if err != nil {
-					return usageError("%w", err)
+					return err
 				}
 				channels = append(channels, ch)
 			}
@@ -90,7 +90,7 @@ func (f *flags) push(ctx context.Context, out io.Writer, p push, channels []layo
 	}
 	tree, err := channel.Open(root, channel.Options{})
 	if err != nil {
-		return usageError("%w; ohpc-build matrix publishes there", err)
+		return usageError("%w; ohpc-build matrix publishes there, --out names another folder", err)
 	}
 	defer tree.Close()
 	pointers, err := tree.Pointers()
@@ -98,10 +98,15 @@ func (f *flags) push(ctx context.Context, out io.Writer, p push, channels []layo
 		return err
 	}
 	pointers = slices.DeleteFunc(pointers, func(at layout.Pointer) bool {
-		return len(channels) > 0 && !slices.Contains(channels, at.Channel) || len(f.targets) > 0 && !slices.Contains(f.targets, at.Target)
+		return len(channels) > 0 && !slices.Contains(channels, at.Channel) || len(f.targets) > 0 && !slices.Contains(f.targets, at.Target) ||
+			f.release != "" && at.Release != f.release
 	})
 	if len(pointers) == 0 {
-		return usageError("nothing that was asked for is published in %s", root)
+		all, err := tree.Pointers()
+		if err != nil {
+			return err
+		}
+		return usageError("nothing that was asked for is published in %s%s; published there: %s", root, f.restriction(), list(all))
 	}
 	return f.startPush(ctx, out, order.Order{
 		Root: root, Storage: p.storage, Prefix: p.prefix, Pointers: pointers, Wait: p.wait, TakeOver: p.takeOver,

@@ -67,7 +67,7 @@ How far back one can go is what repo gc leaves.`,
 				moves = append(moves, m)
 			}
 			if len(moves) == 0 {
-				return usageError("the history of channel %s has no snapshot %s of these targets", c, to)
+				return usageError("no snapshot that begins with %s was ever in channel %s%s; ohpc-build repo publish lets it point to any", to, c, f.restriction())
 			}
 			// Whoever rolls back wants older packages.
 			return f.apply(cmd, tree, moves, diff.Allow{Downgrade: true, Removal: true, Changed: true})
@@ -88,7 +88,7 @@ func rollbackGoal(tree *channel.Tree, p layout.Pointer, to string) (string, erro
 	if to == "" {
 		e, ok := channel.Previous(entries)
 		if !ok {
-			return "", usageError("%s had no other snapshot before", p)
+			return "", usageError("%s had no other snapshot before; --target names those that had, --to a snapshot of the history", p)
 		}
 		return e.ID, nil
 	}

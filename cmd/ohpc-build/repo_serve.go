@@ -35,7 +35,7 @@ told as those of this server, whatever the tree was published for.`,
 				dir = args[0]
 			}
 			if fi, err := os.Stat(dir); err != nil {
-				return usageError("the tree to serve: %w", err)
+				return usageError("the tree to serve: %w; ohpc-build matrix publishes in the output folder's repos, --out names another", err)
 			} else if !fi.IsDir() {
 				return usageError("the tree to serve: %s is no folder", dir)
 			}
@@ -50,7 +50,7 @@ told as those of this server, whatever the tree was published for.`,
 			if err != nil {
 				return err
 			}
-			defer tree.Close()
+			defer tree.Close() //nolint:errcheck // it was only read
 			l, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", listen)
 			if err != nil {
 				return usageError("listening on %s: %w", listen, err)

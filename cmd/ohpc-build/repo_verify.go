@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ohpc-build/ohpc-build/repo/layout"
+	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
 	"github.com/ohpc-build/ohpc-build/repo/verify"
 )
 
@@ -41,7 +42,7 @@ or a single repository.`,
 			// The name that clients use is a link to the snapshot of the day.
 			dir, err := filepath.EvalSymlinks(name)
 			if err != nil {
-				return usageError("the repository: %w", err)
+				return usageError("what to verify: %w; --out names another output folder", err)
 			}
 			done := "everything is as it was signed"
 			if _, err := os.Stat(filepath.Join(dir, layout.Snapshots)); err == nil {
@@ -50,6 +51,8 @@ or a single repository.`,
 					return err
 				}
 				done = fmt.Sprintf("%s, %s: %s", plural(sum.Snapshots, "snapshot"), plural(sum.Channels, "channel"), done)
+			} else if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(rpmmd.RepomdFile))); err != nil {
+				return usageError("%s is neither a published tree nor a repository: it has no folder %s, and %w", name, layout.Snapshots, err)
 			} else if err := verify.Repository(cmd.Context(), dir, trusted); err != nil {
 				return err
 			}

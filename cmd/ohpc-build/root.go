@@ -63,7 +63,7 @@ recipe or configuration, 3 the host lacks something, 130 interrupted.`,
 	p.StringVar(&f.config, "config", "", "configuration `file` (default: ohpc-build.yaml in the current folder, if there is one)")
 	p.StringVar(&f.catalog, "catalog", "", "`folder` with recipes, families and targets (default: the embedded catalogue)")
 	p.StringVar(&f.tree, "tree", "", "`folder` of an OpenHPC checkout to read as it is, in place of a catalogue")
-	p.StringVar(&f.release, "release", "", "`release` of --tree, such as 3.2.0 (default: the latest that it has)")
+	p.StringVar(&f.release, "release", "", "`release`: of --tree, such as 3.2.0 (default: the latest that it has); of published repositories, such as 3 (default: all)")
 	p.StringSliceVar(&f.targets, "target", nil, "`target` to work for; may be repeated (default: all of the catalogue; EL_9, Leap_15 and openEuler_22.03 for --tree)")
 	p.StringSliceVar(&f.architectures, "arch", nil, "`architecture` to work for: x86_64 or aarch64; may be repeated (default: all)")
 	p.StringSliceVar(&f.families, "family", nil, "`kind=member` to build with, such as compiler=gnu12; may be repeated (default: all members)")

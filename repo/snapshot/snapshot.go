@@ -120,8 +120,8 @@ func Find(root, prefix string) (Snapshot, error) {
 	if len(start) < shortest {
 		return Snapshot{}, fmt.Errorf("%q is no snapshot: give at least %d digits of its id", prefix, shortest)
 	}
-	all, err := List(root)
-	found := slices.DeleteFunc(all, func(s Snapshot) bool {
+	known, err := List(root)
+	found := slices.DeleteFunc(slices.Clone(known), func(s Snapshot) bool {
 		return target != "" && s.Target != target || !strings.HasPrefix(s.ID, start)
 	})
 	switch {
@@ -131,5 +131,31 @@ func Find(root, prefix string) (Snapshot, error) {
 		return Snapshot{}, fmt.Errorf("%q is the beginning of %d snapshots: %s/%s, %s/%s …; give more digits",
 			prefix, len(found), found[0].Target, found[0].ID, found[1].Target, found[1].ID)
 	}
-	return Snapshot{}, cmp.Or(err, fmt.Errorf("no snapshot %s in %s: %w", prefix, root, fs.ErrNotExist))
+	return Snapshot{}, cmp.Or[error](err, &UnknownError{Prefix: prefix, Root: root, Known: known})
 }
+
+// UnknownError says that there is no such snapshot, and which there are. It is an
+// fs.ErrNotExist.
+type UnknownError struct {
+	Prefix, Root string
+	Known        []Snapshot
+}
+
+func (e *UnknownError) Error() string {
+	const most, digits = 8, 8
+	if len(e.Known) == 0 {
+		return fmt.Sprintf("no snapshot %s in %s, nor any other", e.Prefix, e.Root)
+	}
+	var names []string
+	for i, s := range e.Known {
+		if i == most {
+			names = append(names, fmt.Sprintf("%d more", len(e.Known)-most))
+			break
+		}
+		names = append(names, s.Target+"/"+s.ID[:digits])
+	}
+	return fmt.Sprintf("no snapshot %s in %s; there are %s", e.Prefix, e.Root, strings.Join(names, ", "))
+}
+
+// Unwrap makes it what callers look for.
+func (e *UnknownError) Unwrap() error { return fs.ErrNotExist }
