@@ -20,7 +20,7 @@ func TestStanding(t *testing.T) {
 		checks  []report.Check
 		missing []string
 	}{
-		"nothing was run":      {nil, []string{"no check was run"}},
+		"nothing was run":      {nil, []string{"checks: not run"}},
 		"all green":            {[]report.Check{row("suite", "x", report.Pass), void}, nil},
 		"one fails":            {[]report.Check{row("suite", "x", report.Pass), row("suite", "y", report.Fail), void}, []string{"suite of y"}},
 		"one is not run":       {[]report.Check{row("suite", "x", report.Pass)}, []string{"upgrade: not run"}},
@@ -32,6 +32,7 @@ func TestStanding(t *testing.T) {
 			r := &report.Run{Cells: []report.Cell{{Target: "T", Arch: "a", Required: []string{"suite", "upgrade"}}}, Checks: test.checks}
 			r.Close(time.Time{})
 			require.Equal(t, test.missing, r.Cells[0].Missing)
+			require.Equal(t, test.missing == nil, r.Cells[0].Brief == "")
 			status := report.Supported
 			if test.missing != nil {
 				status = report.TechPreview
@@ -39,6 +40,15 @@ func TestStanding(t *testing.T) {
 			require.Equal(t, status, r.Cells[0].Status)
 		})
 	}
+}
+
+func TestBrief(t *testing.T) {
+	r := &report.Run{Cells: []report.Cell{{Target: "T", Arch: "a", Required: []string{"upgrade"}}}}
+	for _, name := range []string{"suite", "install", "install"} {
+		r.Checks = append(r.Checks, report.Check{Name: name, Target: "T", Arch: "a", Result: report.Fail})
+	}
+	r.Close(time.Time{})
+	require.Equal(t, "install: 2 failed; suite: 1 failed; upgrade: not run", r.Cells[0].Brief)
 }
 
 func TestSummaryCountsTests(t *testing.T) {

@@ -65,6 +65,7 @@ type Cell struct {
 	Image   string   `json:"image,omitempty"` // digest of the image that was used
 	Status  Status   `json:"status"`
 	Missing []string `json:"missing,omitempty"` // what keeps it from being supported
+	Brief   string   `json:"brief,omitempty"`   // the same counted, on one line
 
 	Required []string `json:"required,omitempty"` // names of the checks that its target wants to be green
 }
@@ -187,12 +188,7 @@ func (r *Run) Close(now time.Time) {
 		r.Result = Fail
 	}
 	for i := range r.Cells {
-		c := &r.Cells[i]
-		c.Missing = r.missing(c)
-		c.Status = Supported
-		if len(c.Missing) > 0 {
-			c.Status = TechPreview
-		}
+		r.Judge(&r.Cells[i])
 	}
 	for _, j := range r.Jobs {
 		if j.Result == Fail {
@@ -206,14 +202,40 @@ func (r *Run) Close(now time.Time) {
 	}
 }
 
-// missing lists what keeps a cell from being supported: what failed, and required
-// checks that were not made or of which nothing counts. A cell without checks has
-// proven nothing.
-func (r *Run) missing(cell *Cell) []string {
-	var missing []string
+// Judge settles a cell's standing by the jobs and checks that there are.
+func (r *Run) Judge(c *Cell) {
+	c.Missing, c.Brief, c.Status = nil, "", Supported
+	gaps := r.gaps(c)
+	for _, g := range gaps {
+		c.Missing = append(c.Missing, g.String())
+	}
+	if len(gaps) > 0 {
+		c.Brief, c.Status = brief(gaps), TechPreview
+	}
+}
+
+// gap is one thing that keeps a cell from being supported.
+type gap struct{ what, subject, how string }
+
+func (g gap) String() string {
+	switch {
+	case g.subject == "":
+		return g.what + ": " + g.how
+	case g.how == failed:
+		return g.what + " of " + g.subject
+	}
+	return g.what + " of " + g.subject + ": " + g.how
+}
+
+const failed, skipped, notRun = "failed", "skipped", "not run"
+
+// gaps are what failed, and required checks that were not made or do not count. A cell
+// without checks has proven nothing.
+func (r *Run) gaps(cell *Cell) []gap {
+	var gaps []gap
 	for _, j := range r.Jobs {
 		if j.Target == cell.Target && j.Arch == cell.Arch && j.Result == Fail {
-			missing = append(missing, "build of "+j.Recipe)
+			gaps = append(gaps, gap{"build", j.Recipe, failed})
 		}
 	}
 	checks := 0
@@ -227,24 +249,45 @@ func (r *Run) missing(cell *Cell) []string {
 			checks++
 		}
 		if c.Result == Fail {
-			missing = append(missing, c.Name+" of "+c.Subject)
+			gaps = append(gaps, gap{c.Name, c.Subject, failed})
 		}
 	}
 	if checks == 0 {
-		return append(missing, "no check was run")
+		return append(gaps, gap{"checks", "", notRun})
 	}
 	for _, name := range cell.Required {
 		if len(rows[name]) == 0 {
-			missing = append(missing, name+": not run")
-			continue
+			gaps = append(gaps, gap{name, "", notRun})
 		}
 		for _, c := range rows[name] {
 			if c.Result == Skip && !c.Void {
-				missing = append(missing, name+" of "+c.Subject+": skipped")
+				gaps = append(gaps, gap{name, c.Subject, skipped})
 			}
 		}
 	}
-	return missing
+	return gaps
+}
+
+// brief counts gaps: install: 2 failed; suite: not run.
+func brief(gaps []gap) string {
+	count := map[gap]int{}
+	var order []gap
+	for _, g := range gaps {
+		g.subject = ""
+		if count[g]++; count[g] == 1 {
+			order = append(order, g)
+		}
+	}
+	slices.SortFunc(order, func(a, b gap) int { return strings.Compare(a.what+"\x00"+a.how, b.what+"\x00"+b.how) })
+	var parts []string
+	for _, g := range order {
+		if g.how == notRun {
+			parts = append(parts, g.String())
+		} else {
+			parts = append(parts, fmt.Sprintf("%s: %d %s", g.what, count[g], g.how))
+		}
+	}
+	return strings.Join(parts, "; ")
 }
 
 // ID names a check among a run's: cell, name and subject.

@@ -44,7 +44,7 @@ func TestStatusAndResultFollowFromJobsAndChecks(t *testing.T) {
 	require.Equal(t, report.Fail, r.Result)
 	require.Equal(t, report.Supported, r.Cells[0].Status)
 	require.Equal(t, report.TechPreview, r.Cells[1].Status)
-	require.Equal(t, []string{"build of scotch", "no check was run"}, r.Cells[1].Missing)
+	require.Equal(t, []string{"build of scotch", "checks: not run"}, r.Cells[1].Missing)
 
 	r.Jobs = r.Jobs[:0]
 	r.Close(r.Started)

@@ -26,8 +26,10 @@ func (r *Run) Table(w io.Writer) error {
 	for _, c := range r.Cells {
 		header += "\t" + c.Target + " " + c.Arch
 	}
-	fmt.Fprintln(tw, header)
 	rows := newGrid(r.Cells)
+	if len(r.Jobs) > 0 {
+		fmt.Fprintln(tw, header)
+	}
 	for _, j := range r.Jobs {
 		text := string(j.Result)
 		if j.Result == Built || j.Result == Fail {
@@ -37,7 +39,9 @@ func (r *Run) Table(w io.Writer) error {
 	}
 	rows.print(tw)
 	if len(r.Checks) > 0 {
-		fmt.Fprintln(tw)
+		if len(r.Jobs) > 0 {
+			fmt.Fprintln(tw)
+		}
 		fmt.Fprintln(tw, strings.Replace(header, "RECIPE\tVARIANT", "CHECK\tOF", 1))
 		rows = newGrid(r.Cells)
 		for _, c := range r.Checks {
