@@ -17,7 +17,6 @@ import (
 // will upgrade from. It is nil, with the reason, when they have nothing yet.
 func (m *Matrix) before(s snapshot.Snapshot) (*trial.Tree, string, error) {
 	p := m.pointer(s)
-	none := fmt.Sprintf("nothing is published in channel %s yet", p.Channel)
 	tree, err := channel.Open(m.reposRoot(), channel.Options{Log: m.opt.Log})
 	if err != nil {
 		return nil, "", err
@@ -25,7 +24,7 @@ func (m *Matrix) before(s snapshot.Snapshot) (*trial.Tree, string, error) {
 	defer tree.Close()
 	current, err := tree.Current(p)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, none, nil
+		return nil, fmt.Sprintf("nothing is published in channel %s yet", p.Channel), nil
 	}
 	if err != nil {
 		return nil, "", err

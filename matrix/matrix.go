@@ -26,6 +26,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/matrix/report/write"
 	"github.com/ohpc-build/ohpc-build/matrix/state"
+	"github.com/ohpc-build/ohpc-build/matrix/trial"
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/recipes/source"
 	"github.com/ohpc-build/ohpc-build/repo/diff"
@@ -51,6 +52,7 @@ type Options struct {
 	URL     string         // where clients find <out>/repos
 	Channel layout.Channel // where the repositories are published; default: release
 	Allow   diff.Allow     // what may be done to the channel's clients
+	Overlay Overlay        // on what the repositories are overlays; default: on nothing
 	Runtime string         // OCI runtime, a name or a path
 	Mirror  string         // Debian archive; default: the one that the host's apt uses
 
@@ -105,6 +107,7 @@ type Matrix struct {
 	jobs      *jobs.Set
 	signed    map[store.Digest]store.Digest // of packages, by their unsigned digest
 	snapshots map[string]snapshot.Snapshot  // by target
+	base      *trial.Tree                   // what the snapshot is an overlay on; nil: nothing
 
 	executor  Executor
 	history   *state.DB
@@ -150,6 +153,9 @@ func New(opt Options) (*Matrix, error) {
 	}
 	cells, err := cellsOf(opt)
 	if err != nil {
+		return nil, &UsageError{err}
+	}
+	if err := checkOverlay(opt, countTargets(cells)); err != nil {
 		return nil, &UsageError{err}
 	}
 	for _, name := range opt.Recipes {
@@ -210,6 +216,14 @@ func cellsOf(opt Options) ([]*jobs.Cell, error) {
 	return cells, nil
 }
 
+func countTargets(cells []*jobs.Cell) int {
+	names := map[string]bool{}
+	for _, c := range cells {
+		names[c.Target.Name] = true
+	}
+	return len(names)
+}
+
 // step is one station of the line.
 type step struct {
 	name string
@@ -222,6 +236,7 @@ func (m *Matrix) Run(ctx context.Context) (*report.Run, error) {
 	m.whole = true
 	err := m.steps(ctx, []step{
 		{"host", m.prepare},
+		{"base", m.openBase},
 		{"images", m.provideImages},
 		{"plan", m.makePlan},
 		{"build", m.build},
@@ -288,7 +303,7 @@ func (m *Matrix) makePlan(ctx context.Context) error {
 	stage := m.opt.Progress.Stage("plan", len(m.opt.Catalog.Recipes))
 	defer stage.Close()
 	in := jobs.Input{
-		Catalog: m.opt.Catalog, Cells: m.cells, Recipes: m.opt.Recipes, Others: m.whole, Families: m.opt.Families, Generated: generated,
+		Catalog: m.opt.Catalog, Cells: m.cells, Recipes: m.opt.Recipes, Others: m.whole && m.base == nil, Families: m.opt.Families, Generated: generated,
 		RpmspecOnly: m.opt.RpmspecOnly,
 		Resolver:    resolve.New(m.store, m.sandbox, indexer{}), Extender: extender{m}, Refresh: m.opt.Refresh, Locked: locks,
 		Took: m.took,

@@ -64,7 +64,7 @@ func (m *Matrix) makeSnapshots(ctx context.Context) error {
 		stage.Begin(t.Name)
 		var packages []publish.Package
 		for _, j := range m.jobs.Plan.Jobs {
-			if j.Target != t.Name {
+			if j.Target != t.Name || !m.inSnapshot(j) {
 				continue
 			}
 			for _, p := range m.jobs.Result(j.ID).Packages {
@@ -77,6 +77,9 @@ func (m *Matrix) makeSnapshots(ctx context.Context) error {
 			return err
 		}
 		spec.Previous = previous
+		if spec.Groups, err = groups(ctx, m.store, packages); err != nil {
+			return err
+		}
 		s, err := publish.Make(ctx, m.store, spec, packages)
 		if err != nil {
 			stage.End(t.Name, "failed: "+err.Error())

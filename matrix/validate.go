@@ -26,49 +26,53 @@ const defaultTestTime = 10 * time.Minute
 
 // validate tries each target's snapshot in each of its cells.
 func (m *Matrix) validate(ctx context.Context) error {
-	var cells []*trial.Cell
+	dir, err := m.store.Temp("validate-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	var trials []*trial.Trial
 	total := 0
 	for _, c := range m.cells {
 		cell, err := m.trialCell(ctx, c)
 		if err != nil {
 			return err
 		}
-		cells = append(cells, cell)
+		trials = append(trials, trial.New(cell, m.store, m.sandbox, filepath.Join(dir, cell.Target, cell.Arch), m.createLog))
 		total += cell.Count()
+	}
+	if err := m.notOlder(ctx, trials); err != nil {
+		return err
 	}
 	stage := m.opt.Progress.Stage("validate", total)
 	defer stage.Close()
-	dir, err := m.store.Temp("validate-")
+	rows, err := runTrials(ctx, trials, m.opt.Jobs, stage)
+	m.report.Checks = append(m.report.Checks, rows...)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	var mu sync.Mutex
-	slots := trial.NewSlots(m.opt.Jobs)
+	return failedChecks(m.report.Checks, "; nothing was published")
+}
+
+// runTrials runs all checks of all cells, so many at a time.
+func runTrials(ctx context.Context, trials []*trial.Trial, at int, stage Stage) ([]report.Check, error) {
+	var (
+		mu   sync.Mutex
+		rows []report.Check
+	)
+	slots := trial.NewSlots(at)
 	g, ctx := errgroup.WithContext(ctx)
-	for _, cell := range cells {
+	for _, t := range trials {
 		g.Go(func() error {
-			t := trial.New(cell, m.store, m.sandbox, filepath.Join(dir, cell.Target, cell.Arch), m.createLog)
-			rows, err := t.Run(ctx, slots, stage.Begin, stage.End)
+			more, err := t.Run(ctx, slots, stage.Begin, stage.End)
 			mu.Lock()
 			defer mu.Unlock()
-			m.report.Checks = append(m.report.Checks, rows...)
+			rows = append(rows, more...)
 			return err
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	failed := 0
-	for _, c := range m.report.Checks {
-		if c.Result == report.Fail {
-			failed++
-		}
-	}
-	if failed > 0 {
-		return &FailedError{What: fmt.Sprintf("%d of %d checks failed; nothing was published", failed, len(m.report.Checks))}
-	}
-	return nil
+	err := g.Wait()
+	return rows, err
 }
 
 // trialCell gathers what a cell's trial needs.
@@ -85,8 +89,11 @@ func (m *Matrix) trialCell(ctx context.Context, c *jobs.Cell) (*trial.Cell, erro
 	if cell.Before, cell.NotBefore, err = m.before(cell.Snapshot); err != nil {
 		return nil, err
 	}
+	if cell.Base = m.base; cell.Base != nil && cell.Before != nil && cell.Before.ID == cell.Snapshot.ID {
+		cell.Before = nil // what is upgraded is the base alone
+	}
 	for _, j := range m.jobs.Plan.Jobs {
-		if !j.Serves(c.Target.Name, c.Arch) {
+		if !j.Serves(c.Target.Name, c.Arch) || !m.inSnapshot(j) {
 			continue
 		}
 		variant := m.jobs.Variant(j)

@@ -18,6 +18,7 @@ func newMatrix(f *flags) *cobra.Command {
 		o       outcomeFlags
 		to      string
 		allow   diff.Allow
+		overlay overlayFlags
 	)
 	cmd := &cobra.Command{
 		Use:   "matrix [RECIPE…]",
@@ -26,9 +27,16 @@ func newMatrix(f *flags) *cobra.Command {
 containers, signs the packages, assembles a snapshot of each target, tries the
 snapshot in fresh containers, and publishes it when everything is green.
 
-Without a RECIPE it takes all. What nothing has changed for is not done again.`,
+Without a RECIPE it takes all. What nothing has changed for is not done again.
+
+With --overlay-on it makes an overlay: the snapshot holds the packages of the named
+recipes only, newer than those of a complete repository that is there already. Both
+together must be closed, what was rebuilt must install and be removed, and who has
+installed from that repository must get it by an ordinary upgrade, before the overlay
+is published, by default in the channel updates.`,
 		Example: `  ohpc-build matrix
-  ohpc-build matrix scotch --arch x86_64`,
+  ohpc-build matrix scotch --arch x86_64
+  ohpc-build matrix warewulf --target EL_9 --overlay-on https://example.org/OpenHPC/3/EL_9 --overlay-key RPM-GPG-KEY-OpenHPC-3`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opt, err := f.options(args)
 			if err != nil {
@@ -39,6 +47,9 @@ Without a RECIPE it takes all. What nothing has changed for is not done again.`,
 				return err
 			}
 			opt.Allow = allow
+			if err := overlay.apply(cmd, &opt, &to); err != nil {
+				return err
+			}
 			if opt.Channel, err = parseChannel("--channel", to); err != nil {
 				return err
 			}
@@ -53,6 +64,7 @@ Without a RECIPE it takes all. What nothing has changed for is not done again.`,
 	addRefresh(cmd, &refresh)
 	o.add(cmd)
 	cmd.Flags().StringVar(&to, "channel", string(layout.Release), "`channel` to publish in: release, updates, staging, factory or pr/<number>")
+	overlay.add(cmd)
 	cmd.Flags().BoolVar(&allow.Downgrade, "allow-downgrade", false, "publish although packages are older than those that are published")
 	cmd.Flags().BoolVar(&allow.Removal, "allow-removal", false, "publish although packages are gone")
 	return cmd
@@ -89,7 +101,7 @@ const maxRetry = 8
 // conclude prints how a run went. What the table shows is not said again.
 func (f *flags) conclude(cmd *cobra.Command, r *report.Run, err error) error {
 	out := cmd.OutOrStdout()
-	if len(r.Jobs) > 0 && !f.quiet {
+	if len(r.Jobs)+len(r.Checks) > 0 && !f.quiet {
 		fmt.Fprintln(out)
 		if terr := r.Table(out); terr != nil {
 			return terr

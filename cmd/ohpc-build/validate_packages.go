@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,6 +17,7 @@ import (
 // packagesFlags are the flags of the checks that look at packages' files.
 type packagesFlags struct {
 	repo, key, format string
+	from, base        string // of those that install and upgrade
 }
 
 func newValidateContent(f *flags) *cobra.Command {
@@ -80,13 +82,17 @@ cannot be read or the command line is wrong, 3 the host lacks something.`,
 		},
 	}
 	p.add(cmd)
-	cmd.Flags().StringVar(&p.key, "key", "", "`file` with the public key to trust (default: the state folder's signing key)")
+	p.addKey(cmd)
 	return cmd
 }
 
 func (p *packagesFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&p.repo, "repo", "", "repository to check, a `folder or URL` that holds repodata")
 	cmd.Flags().StringVar(&p.format, "format", "text", "text or json")
+}
+
+func (p *packagesFlags) addKey(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&p.key, "key", "", "`file` with the public key to trust (default: the state folder's signing key)")
 }
 
 // trustedKey is the armored public key in a file, or that of the state folder.
@@ -119,25 +125,36 @@ func readSmall(path string, limit int64) ([]byte, error) {
 	return b, err
 }
 
-func (p *packagesFlags) run(cmd *cobra.Command, f *flags, check string, key []byte) error {
+// prepare makes of the flags what is to be checked, and who does it.
+func (p *packagesFlags) prepare(cmd *cobra.Command, f *flags, key []byte, checks ...string) (*matrix.Matrix, matrix.Foreign, error) {
+	none := matrix.Foreign{}
 	switch {
 	case p.format != "text" && p.format != "json":
-		return usageError("--format is text or json, not %q", p.format)
+		return nil, none, usageError("--format is text or json, not %q", p.format)
 	case p.repo == "":
-		return usageError("--repo names the repository to check")
+		return nil, none, usageError("--repo names the repository to check")
 	}
 	m, err := f.matrix(nil)
 	if err != nil {
-		return err
+		return nil, none, err
 	}
 	repository, err := repodata.Open(cmd.Context(), p.repo)
 	if err != nil {
-		return &statusError{exitUsage, err}
+		return nil, none, &statusError{exitUsage, err}
 	}
-	rows, err := m.Check(cmd.Context(), matrix.Foreign{Repository: repository, Checks: []string{check}, PublicKey: key})
+	return m, matrix.Foreign{Repository: repository, Checks: checks, PublicKey: key, From: p.from, Base: p.base}, nil
+}
+
+func (p *packagesFlags) run(cmd *cobra.Command, f *flags, check string, key []byte) error {
+	m, foreign, err := p.prepare(cmd, f, key, check)
 	if err != nil {
 		return err
 	}
+	rows, err := m.Check(cmd.Context(), foreign)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(rows, func(a, b report.Check) int { return strings.Compare(a.ID(), b.ID()) })
 	if p.format == "json" {
 		err = reportJSON(struct {
 			Version int            `json:"version"`
@@ -161,11 +178,18 @@ func (p *packagesFlags) run(cmd *cobra.Command, f *flags, check string, key []by
 	return nil
 }
 
+// allPackages is the subject of a check that is of all packages of a cell.
+const allPackages = "all packages"
+
 // checksText prints how each check ended.
 func checksText(rows []report.Check, out string, w io.Writer) error {
 	var b strings.Builder
 	for _, row := range rows {
-		fmt.Fprintf(&b, "%s/%s: %s: %s in %.1f s, log: %s/report/%s\n", row.Target, row.Arch, row.Name, row.Result, row.Seconds, out, row.Log)
+		name := row.Name
+		if row.Subject != allPackages {
+			name += " of " + row.Subject
+		}
+		fmt.Fprintf(&b, "%s/%s: %s: %s in %.1f s, log: %s/report/%s\n", row.Target, row.Arch, name, row.Result, row.Seconds, out, row.Log)
 		for line := range strings.Lines(row.Reason) {
 			b.WriteString("  " + harmless(strings.TrimRight(line, "\n")) + "\n")
 		}

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
 )
 
@@ -84,6 +85,47 @@ func (v *verifier) check() error {
 // folder, otherwise dir, into which its metadata and the packages that are wanted
 // are downloaded. Downloads are verified against the metadata.
 func (r *Repository) Local(ctx context.Context, dir string, wanted func(rpmmd.Record) bool) (string, error) {
+	return r.local(ctx, dir, wanted, r.download)
+}
+
+// Objects is where packages are kept that were downloaded once.
+type Objects interface {
+	Has(d store.Digest) bool
+	PutVerified(ctx context.Context, r io.Reader, want store.Digest) (int64, error)
+	Link(d store.Digest, path string) error
+}
+
+// Mirror is Local, with packages that come from objects when they are there, and are
+// kept there.
+func (r *Repository) Mirror(ctx context.Context, dir string, objects Objects, wanted func(rpmmd.Record) bool) (string, error) {
+	return r.local(ctx, dir, wanted, func(ctx context.Context, dir string, rec rpmmd.Record) error {
+		return r.keep(ctx, dir, objects, rec)
+	})
+}
+
+func (r *Repository) keep(ctx context.Context, dir string, objects Objects, rec rpmmd.Record) error {
+	want, err := store.ParseDigest(rec.Checksum.Type + ":" + rec.Checksum.Value)
+	if err != nil {
+		return fmt.Errorf("package %s: %w", rec.Location, err)
+	}
+	if !objects.Has(want) {
+		file, err := r.source.open(ctx, rec.Location)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		if _, err := objects.PutVerified(ctx, &interruptible{ctx, io.LimitReader(file, rec.Size+1)}, want); err != nil {
+			return fmt.Errorf("downloading %s: %w", r.source.describe(rec.Location), err)
+		}
+	}
+	path := filepath.Join(dir, filepath.FromSlash(rec.Location))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return objects.Link(want, path)
+}
+
+func (r *Repository) local(ctx context.Context, dir string, wanted func(rpmmd.Record) bool, download func(context.Context, string, rpmmd.Record) error) (string, error) {
 	if f, ok := r.source.(folder); ok {
 		return string(f), nil
 	}
@@ -102,7 +144,7 @@ func (r *Repository) Local(ctx context.Context, dir string, wanted func(rpmmd.Re
 		if total += rec.Size; total > maxMirror {
 			return "", fmt.Errorf("downloading %s: its packages have more than %d GiB", r, int64(maxMirror>>30))
 		}
-		if err := r.download(ctx, dir, rec); err != nil {
+		if err := download(ctx, dir, rec); err != nil {
 			return "", err
 		}
 	}

@@ -40,7 +40,8 @@ func (t *Trial) readHeaders(ctx context.Context) ([]held, error) {
 			return nil
 		})
 	}
-	return all, g.Wait()
+	err = g.Wait()
+	return all, err
 }
 
 // once calls fn the first time it is called without an error.
