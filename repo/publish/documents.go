@@ -10,6 +10,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/repo/layout"
@@ -26,7 +27,7 @@ func (s Spec) documents(ctx context.Context, st *store.Store, items []item) ([]r
 	var documents []rpmmd.Document
 	if len(s.Groups) > 0 {
 		var b bytes.Buffer
-		if err := group.Write(&b, group.Comps{Groups: s.Groups}); err != nil {
+		if err := group.Write(&b, s.comps()); err != nil {
 			return nil, fmt.Errorf("groups: %w", err)
 		}
 		documents = append(documents, rpmmd.Document{Kind: rpmmd.KindGroup, Name: "comps.xml", Content: b.Bytes()})
@@ -46,6 +47,15 @@ func (s Spec) documents(ctx context.Context, st *store.Store, items []item) ([]r
 		documents = append(documents, rpmmd.Document{Kind: rpmmd.KindUpdateinfo, Name: "updateinfo.xml", Content: b.Bytes()})
 	}
 	return documents, nil
+}
+
+// comps are the groups under one heading.
+func (s Spec) comps() group.Comps {
+	heading := group.Category{ID: strings.ToLower(layout.Product), Name: layout.Product, Description: "Software for clusters"}
+	for _, g := range s.Groups {
+		heading.Groups = append(heading.Groups, g.ID)
+	}
+	return group.Comps{Groups: s.Groups, Categories: []group.Category{heading}}
 }
 
 // documentsDigest is empty when there are none.
