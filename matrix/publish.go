@@ -64,7 +64,7 @@ func (m *Matrix) makeSnapshots(ctx context.Context) error {
 		stage.Begin(t.Name)
 		var packages []publish.Package
 		for _, j := range m.jobs.Plan.Jobs {
-			if j.Target != t.Name {
+			if j.Target != t.Name || !m.inSnapshot(j) {
 				continue
 			}
 			for _, p := range m.jobs.Result(j.ID).Packages {
