@@ -166,7 +166,7 @@ func (c *creation) run(cmd *cobra.Command, dir string) error {
 		return err
 	}
 	// Most of what is allocated is garbage at once: little room for it is enough.
-	defer debug.SetGCPercent(debug.SetGCPercent(30))
+	defer debug.SetGCPercent(debug.SetGCPercent(60))
 	result, err := create.Run(cmd.Context(), c.Options)
 	if err != nil {
 		return err

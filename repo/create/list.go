@@ -154,6 +154,8 @@ func (c *creation) candidate(name string, d fs.DirEntry) (*candidate, error) {
 		err error
 	)
 	switch {
+	case d != nil && d.Type().IsRegular() && len(c.index.packages) == 0:
+		return &candidate{path: name}, nil // it is read in any case
 	case d != nil && d.Type() != fs.ModeSymlink:
 		fi, err = d.Info()
 	case d != nil:

@@ -80,7 +80,7 @@ func (r *reader) whole(ctx context.Context, file *os.File, size int64) (*rpm.Pac
 	if _, err := io.ReadFull(file, start); err != nil {
 		return nil, "", fmt.Errorf("reading it: %w", err)
 	}
-	pkg, err := rpm.Read(&prefixed{bytes.NewReader(start), int64(len(start)), file}, size)
+	pkg, err := rpm.ReadBegun(start, file, size)
 	if err != nil {
 		return nil, "", err
 	}
@@ -120,18 +120,4 @@ func (r *reader) whole(ctx context.Context, file *os.File, size int64) (*rpm.Pac
 		}
 	}
 	return pkg, string(r.sum.Sum(nil)), nil
-}
-
-// prefixed is a file of which the first bytes are at hand.
-type prefixed struct {
-	start *bytes.Reader
-	n     int64
-	file  *os.File
-}
-
-func (p *prefixed) ReadAt(b []byte, off int64) (int, error) {
-	if off+int64(len(b)) <= p.n {
-		return p.start.ReadAt(b, off)
-	}
-	return p.file.ReadAt(b, off)
 }

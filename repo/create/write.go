@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
@@ -165,12 +166,21 @@ func (c *creation) sources() (rpmmd.Sources, func(), error) {
 	return s, closeAll, nil
 }
 
-// rendered is a package on its way from one of the readers to the writer.
+// batch are steps that go to a reader together, and what came of them: a hand-over
+// for each package would take as long as reading a small one.
+type batch struct {
+	steps []step
+	read  [batchSize]rendered
+	done  chan struct{}
+}
+
+const batchSize = 8
+
+// rendered is a package that was read.
 type rendered struct {
 	known     known
 	fragments rpmmd.Fragments
 	err       error
-	done      chan struct{}
 }
 
 // each renders the packages of the steps, several at a time, and calls fn for
@@ -180,62 +190,63 @@ func (c *creation) each(ctx context.Context, steps []step, fn func(step, *render
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	defer cancel()
-	type task struct {
-		step step
-		to   *rendered
-	}
-	ahead := 8 * c.Metadata.Workers // enough for every worker while one reads a large package
-	tasks, order := make(chan task), make(chan task, ahead)
-	idle := make(chan *rendered, ahead)
+	ahead := 4 * c.Metadata.Workers // enough for every worker while one reads a large package
+	tasks, order := make(chan *batch), make(chan *batch, ahead)
+	idle := make(chan *batch, ahead)
 	for range ahead {
-		idle <- &rendered{done: make(chan struct{}, 1)}
+		idle <- &batch{done: make(chan struct{}, 1)}
 	}
 	for range c.Metadata.Workers {
 		r, err := c.newReader()
 		if err != nil {
+			close(tasks)
 			return err
 		}
 		workers.Go(func() {
-			for t := range tasks {
-				t.to.fragments.Reset()
-				t.to.known, t.to.err = r.read(ctx, t.step.pkg, &t.to.fragments)
-				t.to.done <- struct{}{}
+			for b := range tasks {
+				r.readBatch(ctx, b)
+				b.done <- struct{}{}
 			}
 		})
 	}
 	workers.Go(func() {
 		defer close(order)
 		defer close(tasks)
-		for _, s := range steps {
-			t := task{step: s}
-			if s.pkg != nil {
-				select {
-				case t.to = <-idle:
-				case <-ctx.Done():
-					return
-				}
-				tasks <- t
-			}
+		for part := range slices.Chunk(steps, batchSize) {
 			select {
-			case order <- t:
+			case b := <-idle:
+				b.steps = part
+				tasks <- b
+				order <- b // has room for all of them
 			case <-ctx.Done():
 				return
 			}
 		}
 	})
-	for t := range order {
-		if t.to != nil {
-			<-t.to.done
-		}
+	for b := range order {
+		<-b.done
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := fn(t.step, t.to); err != nil {
-			return err
+		for i, s := range b.steps {
+			if err := fn(s, &b.read[i]); err != nil {
+				return err
+			}
 		}
-		if t.to != nil {
-			idle <- t.to
-		}
+		idle <- b
 	}
 	return ctx.Err()
+}
+
+func (r *reader) readBatch(ctx context.Context, b *batch) {
+	for i, s := range b.steps {
+		to := &b.read[i]
+		to.fragments.Reset()
+		if s.pkg == nil {
+			continue
+		}
+		if to.err = ctx.Err(); to.err == nil {
+			to.known, to.err = r.read(ctx, s.pkg, &to.fragments)
+		}
+	}
 }

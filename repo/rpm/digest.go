@@ -238,7 +238,7 @@ func compare(what string, h hash.Hash, want []byte, or ...[]byte) func() error {
 // and the payload to payload.
 func (p *Package) copyContent(ctx context.Context, r io.ReaderAt, all, payload []io.Writer) error {
 	for _, w := range all {
-		if _, err := io.WriteString(w, p.header.blob); err != nil {
+		if _, err := w.Write(p.header.bytes()); err != nil {
 			return fmt.Errorf("copying the header: %w", err)
 		}
 	}

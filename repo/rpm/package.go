@@ -54,7 +54,17 @@ const firstRead = 8 << 10
 // Read reads the headers of the size bytes long package in r. It reads nothing
 // of the payload and verifies no digest: see VerifyDigests.
 func Read(r io.ReaderAt, size int64) (*Package, error) {
-	f := &window{r: r, size: size}
+	first := make([]byte, max(0, min(size, firstRead)))
+	if _, err := io.ReadFull(io.NewSectionReader(r, 0, size), first); err != nil {
+		return nil, fmt.Errorf("reading the lead: %w", err)
+	}
+	return ReadBegun(first, r, size)
+}
+
+// ReadBegun is Read where the package's first bytes have been read before. They
+// are not kept.
+func ReadBegun(first []byte, r io.ReaderAt, size int64) (*Package, error) {
+	f := &window{r: r, size: size, first: first}
 	start, err := f.bytes(0, leadSize+introSize)
 	if err != nil {
 		return nil, fmt.Errorf("reading the lead: %w", err)
@@ -255,7 +265,7 @@ func (p *Package) Changelog() iter.Seq[Change] {
 	}
 }
 
-// window reads parts of a file, most of them from its first bytes at once.
+// window reads parts of a file, most of them from its first bytes.
 type window struct {
 	r     io.ReaderAt
 	size  int64
@@ -267,12 +277,6 @@ type window struct {
 func (w *window) bytes(off, n int64) ([]byte, error) {
 	if off < 0 || n < 0 || off > w.size || n > w.size-off {
 		return nil, fmt.Errorf("%w: %d bytes at %d, the file has %d", io.ErrUnexpectedEOF, n, off, w.size)
-	}
-	if w.first == nil {
-		w.first = make([]byte, min(w.size, firstRead))
-		if _, err := io.ReadFull(io.NewSectionReader(w.r, 0, w.size), w.first); err != nil {
-			return nil, err
-		}
 	}
 	if off+n <= int64(len(w.first)) {
 		return w.first[off : off+n], nil

@@ -1,6 +1,7 @@
 package rpmmd
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"iter"
@@ -16,6 +17,8 @@ const FragmentFormat = "1"
 // Fragments are one package's elements in the three data files.
 type Fragments struct {
 	Primary, Filelists, Other []byte
+
+	required required // memory for the next package
 }
 
 // Reset empties the fragments and keeps their memory.
@@ -33,7 +36,7 @@ func (f *Fragments) Append(e Entry, changes int) error {
 	}
 	primary, filelists, other := xml{b: f.Primary}, xml{b: f.Filelists}, xml{b: f.Other}
 	filelists.head(e)
-	primary.primary(e)
+	primary.primary(e, &f.required)
 	files(e.Package, &primary, &filelists)
 	primary.raw("  </format>\n</package>\n")
 	filelists.raw("</package>\n")
@@ -48,7 +51,7 @@ func (f *Fragments) Append(e Entry, changes int) error {
 }
 
 // primary writes all of the element but the files and its end.
-func (x *xml) primary(e Entry) {
+func (x *xml) primary(e Entry, r *required) {
 	p := e.Package
 	x.raw("<package type=\"rpm\">\n  <name>")
 	x.name(p.Name)
@@ -98,14 +101,14 @@ func (x *xml) primary(e Entry) {
 	x.raw("\" end=\"")
 	x.int(p.HeaderEnd)
 	x.raw("\"/>\n")
-	strong, optional := requirements(p)
+	r.take(p)
 	x.dependencies("provides", p.Provides())
-	x.dependencies("requires", slices.Values(strong))
+	x.dependencies("requires", slices.Values(r.strong))
 	x.dependencies("conflicts", p.Conflicts())
 	x.dependencies("obsoletes", p.Obsoletes())
 	x.dependencies("suggests", p.Suggests())
 	x.dependencies("enhances", p.Enhances())
-	x.dependencies("recommends", concat(slices.Values(optional), p.Recommends()))
+	x.dependencies("recommends", concat(slices.Values(r.optional), p.Recommends()))
 	x.dependencies("supplements", p.Supplements())
 }
 
@@ -210,28 +213,31 @@ func files(p *rpm.Package, primary, filelists *xml) {
 			filelists.raw(` type="ghost"`)
 		}
 		filelists.raw(">")
-		filelists.path(f.Dir, f.Base)
+		inPrimary := filelists.path(f.Dir, f.Base)
 		filelists.raw("</file>\n")
-		if isPrimary(f.Dir + f.Base) {
+		if inPrimary {
 			primary.raw("  ")
 			primary.b = append(primary.b, filelists.b[begin:]...)
 		}
 	}
 }
 
-// path appends a path as an element's content.
-func (x *xml) path(dir, base string) {
+// path appends a path as an element's content, and says whether it is a primary one.
+func (x *xml) path(dir, base string) bool {
 	if plain(dir) && plain(base) {
+		begin := len(x.b)
 		x.b = append(append(x.b, dir...), base...)
-		return
+		return isPrimary(x.b[begin:])
 	}
-	x.name(dir + base) // whether it is UTF-8 depends on both
+	path := dir + base // whether it is UTF-8 depends on both
+	x.name(path)
+	return isPrimary([]byte(path))
 }
 
 // isPrimary says whether clients find a file without loading filelists
 // (createrepo_c: cr_is_primary).
-func isPrimary(path string) bool {
-	return strings.HasPrefix(path, "/etc/") || path == "/usr/lib/sendmail" || strings.Contains(path, "bin/")
+func isPrimary(path []byte) bool {
+	return bytes.HasPrefix(path, []byte("/etc/")) || string(path) == "/usr/lib/sendmail" || bytes.Contains(path, []byte("bin/"))
 }
 
 // changelog writes the newest entries, the oldest of them first. Clients tell

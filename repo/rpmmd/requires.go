@@ -6,24 +6,45 @@ import (
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 )
 
-// requirements are a package's requirements as metadata give them: without
+// required are a package's requirements as metadata give them: without
 // those on rpm itself, on what the package provides, on its own primary files
 // and without repetitions, and of libc's symbol versions only the highest, last
 // in the list. Requirements that may be missing are optional ones
 // (createrepo_c: cr_package_from_header).
-func requirements(p *rpm.Package) (strong, optional []rpm.Dependency) {
-	provided := map[rpm.Dependency]bool{}
-	for d := range p.Provides() {
-		provided[key(d)] = true
+type required struct {
+	strong, optional []rpm.Dependency
+
+	provided map[rpm.Dependency]bool
+	latest   map[string]rpm.Dependency // by name, the last that was taken
+}
+
+// manyDependencies is how many the maps may have had to be used again: clearing a
+// map takes as long as it has ever been large.
+const manyDependencies = 256
+
+func (r *required) reset() {
+	if r.provided == nil || len(r.provided) > manyDependencies || len(r.latest) > manyDependencies {
+		*r = required{provided: map[rpm.Dependency]bool{}, latest: map[string]rpm.Dependency{}}
+		return
 	}
-	var libc *rpm.Dependency
-	latest := map[string]rpm.Dependency{} // by name, the last that was taken
+	clear(r.provided)
+	clear(r.latest)
+	r.strong, r.optional = r.strong[:0], r.optional[:0]
+}
+
+// take takes those of a package, in place of the last one's.
+func (r *required) take(p *rpm.Package) {
+	r.reset()
+	for d := range p.Provides() {
+		r.provided[key(d)] = true
+	}
+	var libc rpm.Dependency
 	var own map[string]bool
 	for d := range p.Requires() {
-		if strings.HasPrefix(d.Name, "rpmlib(") || provided[key(d)] {
+		if strings.HasPrefix(d.Name, "rpmlib(") || r.provided[key(d)] {
 			continue
 		}
-		if strings.HasPrefix(d.Name, "/") && isPrimary(d.Name) {
+		if strings.HasPrefix(d.Name, "/") && isPrimary([]byte(d.Name)) {
 			if own == nil {
 				own = primaryFiles(p)
 			}
@@ -31,26 +52,24 @@ func requirements(p *rpm.Package) (strong, optional []rpm.Dependency) {
 				continue
 			}
 		}
-		same := func(o rpm.Dependency) bool { return key(o) == key(d) && early(o.Flags) == early(d.Flags) }
-		if o, ok := latest[d.Name]; ok && same(o) {
+		if o, ok := r.latest[d.Name]; ok && key(o) == key(d) && early(o.Flags) == early(d.Flags) {
 			continue
 		}
 		switch {
 		case d.Flags&rpm.MissingOK != 0:
-			optional = append(optional, d)
+			r.optional = append(r.optional, d)
 		case strings.HasPrefix(d.Name, "libc.so.6"):
-			if libc == nil || olderSymbol(libc.Name, d.Name) {
-				libc = &d
+			if libc.Name == "" || olderSymbol(libc.Name, d.Name) {
+				libc = d
 			}
 		default:
-			latest[d.Name] = d
-			strong = append(strong, d)
+			r.latest[d.Name] = d
+			r.strong = append(r.strong, d)
 		}
 	}
-	if libc != nil {
-		strong = append(strong, *libc)
+	if libc.Name != "" {
+		r.strong = append(r.strong, libc)
 	}
-	return strong, optional
 }
 
 // key is what makes two dependencies one: name, comparison and version.
@@ -64,7 +83,7 @@ func key(d rpm.Dependency) rpm.Dependency {
 func primaryFiles(p *rpm.Package) map[string]bool {
 	files := map[string]bool{}
 	for f := range p.Files() {
-		if path := f.Path(); isPrimary(path) {
+		if path := f.Path(); isPrimary([]byte(path)) {
 			files[path] = true
 		}
 	}
