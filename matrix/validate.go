@@ -20,6 +20,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 	"github.com/ohpc-build/ohpc-build/validate/content"
+	"github.com/ohpc-build/ohpc-build/validate/suite"
 )
 
 const defaultTestTime = 10 * time.Minute
@@ -162,6 +163,11 @@ func (m *Matrix) trialTest(c *jobs.Cell, j *plan.Job, v recipes.Variant, t recip
 	for _, p := range v.Picks {
 		test.Env = append(test.Env, "OHPC_"+strings.ToUpper(p.Family)+"_FAMILY="+p.Member)
 	}
+	var quarantine []suite.Quarantine
+	for _, q := range t.Quarantine {
+		quarantine = append(quarantine, suite.Quarantine{Case: q.Case, Until: q.Until.Time, Reason: q.Reason})
+	}
+	test.Quarantine = suite.InForce(quarantine, m.report.Started)
 	if test.Limit == 0 {
 		test.Limit = defaultTestTime
 	}

@@ -67,7 +67,7 @@ type Bootstrap struct {
 
 // CheckNames are the checks that a target can require.
 func CheckNames() []string {
-	return []string{"closure", "signatures", "content", "install", "install-dnf", "install-zypper", "upgrade", "suite", "test", "boot"}
+	return []string{"closure", "signatures", "content", "install", "install-dnf", "install-zypper", "upgrade", "suite", "boot"}
 }
 
 // RequiredCheck is a check by name, for all architectures of its target or for

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,13 +12,14 @@ import (
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/repo/snapshot"
 	"github.com/ohpc-build/ohpc-build/validate/content"
+	"github.com/ohpc-build/ohpc-build/validate/suite"
 )
 
 // Cell is what is tried, and in what.
 type Cell struct {
 	Target, Arch string
 	Image        buildroot.Image
-	Required     []string // names of checks: closure, signatures, content, install, install-<package manager>, upgrade, test
+	Required     []string // names of checks: closure, signatures, content, install, install-<package manager>, upgrade, suite
 	Managers     []string // the package managers of the target; the first one installs for tests
 
 	Snapshot  snapshot.Snapshot
@@ -53,6 +53,8 @@ type Test struct {
 	Packages []string // installed when it runs
 	Env      []string
 	Limit    time.Duration
+
+	Quarantine []suite.Quarantine // those in force
 }
 
 // File is one file of a test's folder.
@@ -117,7 +119,7 @@ func (c *Cell) checks() []check {
 			for _, manager := range c.Managers {
 				checks = append(checks, check{name: name, subject: "all packages with " + manager, manager: manager})
 			}
-		case name == testCheck:
+		case name == suiteCheck:
 			for i := range c.Tests {
 				checks = append(checks, check{name: name, subject: c.Tests[i].Subject, test: &c.Tests[i]})
 			}
@@ -142,16 +144,6 @@ func (c *Cell) installs(name string, managers []string) []check {
 // Count is the number of checks.
 func (c *Cell) Count() int { return len(c.checks()) }
 
-// underTest are the packages that tests want installed.
-func (c *Cell) underTest() []string {
-	var names []string
-	for _, t := range c.Tests {
-		names = append(names, t.Packages...)
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
 // recordName names a check on exact bytes.
 func (c *Cell) recordName(k check) string {
 	parts := []string{format, k.name, k.subject, c.String(), c.Snapshot.ID, string(c.Image.Digest)}
@@ -171,10 +163,7 @@ func (c *Cell) recordName(k check) string {
 	case k.name == upgradeCheck && c.Before != nil:
 		parts = append(parts, "from "+c.Before.ID)
 	case k.test != nil:
-		parts = append(append(parts, testCheck), c.underTest()...)
-		for _, f := range k.test.Files {
-			parts = append(parts, f.Name+" "+string(f.Digest))
-		}
+		parts = append(append(parts, string(store.Of(c.PublicKey))), testInputs(k.test)...)
 	}
 	return strings.Join(parts, "\n")
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,9 +24,7 @@ const (
 	recordKind = "checks"
 
 	// format grows when the same check on the same bytes may come out otherwise.
-	format = "2"
-
-	testCheck = "test"
+	format = "3"
 
 	nobody  = 65534
 	maxPids = 4096
@@ -52,9 +49,7 @@ type Trial struct {
 	prepared     map[string]*prepared           // by package manager
 	tested       func(context.Context) ([]held, error)
 
-	installing sync.Once // what tests need
-	installed  []string  // what that has changed, the uppermost folder first
-	broken     error     // why it failed
+	suites *suiteRoots // what tests run in
 }
 
 // New prepares a trial. It works in the folder dir, and logs makes a log file of
@@ -62,6 +57,7 @@ type Trial struct {
 func New(cell *Cell, st *store.Store, sb Sandbox, dir string, logs func(name string) (*os.File, error)) *Trial {
 	t := &Trial{cell: cell, store: st, sandbox: sb, dir: dir, logs: logs, prepared: map[string]*prepared{}}
 	t.tested = once(t.readHeaders)
+	t.suites = t.newSuiteRoots()
 	for _, manager := range client.Managers() {
 		t.prepared[manager] = &prepared{}
 	}
@@ -174,13 +170,15 @@ func (t *Trial) check(ctx context.Context, k check) (report.Check, error) {
 		return row, err
 	}
 	row.Result, row.Reason, row.Seconds = report.Outcome(result.Outcome), result.Reason, report.Seconds(result.Duration)
+	row.Cases = casesOf(result.Cases)
+	row.Void = row.Result == report.Skip && k.name == upgradeCheck && t.cell.NotBefore != ""
 	if row.Log, err = t.keepLog(k, result.Log); err != nil {
 		return row, err
 	}
 	if result.Outcome != validate.Pass {
 		return row, nil
 	}
-	return row, t.remember(names, row.Seconds)
+	return row, t.remember(names, row)
 }
 
 // known looks for a check that passed on the same bytes before: of the same snapshot,
@@ -191,29 +189,40 @@ func (t *Trial) known(ctx context.Context, k check, row *report.Check) ([]string
 		return nil, nil
 	}
 	passed := func(name string) bool {
-		row.Reused = t.store.Record(recordKind, name, &row.Seconds) == nil
+		var before past
+		row.Reused = t.store.Record(recordKind, name, &before) == nil
 		if row.Reused {
-			row.Result = report.Pass
+			row.Result, row.Seconds, row.Cases = report.Pass, before.Seconds, before.Cases
 		}
 		return row.Reused
 	}
 	exact := t.cell.recordName(k)
-	if passed(exact) || k.install == nil {
+	if passed(exact) || k.install == nil && k.test == nil {
 		return []string{exact}, nil
 	}
-	closer, err := t.installName(ctx, k)
+	name := t.installName
+	if k.test != nil {
+		name = t.suiteName
+	}
+	closer, err := name(ctx, k)
 	if err != nil {
 		return nil, err
 	}
 	if passed(closer) {
-		return nil, t.remember([]string{exact}, row.Seconds)
+		return nil, t.remember([]string{exact}, *row)
 	}
 	return []string{exact, closer}, nil
 }
 
-func (t *Trial) remember(names []string, seconds float64) error {
+// past is what is remembered of a check that passed.
+type past struct {
+	Seconds float64       `json:"seconds"`
+	Cases   []report.Case `json:"cases,omitempty"`
+}
+
+func (t *Trial) remember(names []string, row report.Check) error {
 	for _, name := range names {
-		if err := t.store.PutRecord(recordKind, name, seconds); err != nil {
+		if err := t.store.PutRecord(recordKind, name, past{row.Seconds, row.Cases}); err != nil {
 			return err
 		}
 	}
@@ -233,7 +242,7 @@ func (t *Trial) keepLog(k check, text []byte) (string, error) {
 func (t *Trial) try(ctx context.Context, k check) (validate.Check, error) {
 	switch {
 	case k.test != nil:
-		return t.tryTest(ctx, k)
+		return t.trySuite(ctx, k)
 	case k.name == closureCheck:
 		return t.tryClosure(ctx, k)
 	case k.name == signaturesCheck:
@@ -251,50 +260,6 @@ func (t *Trial) try(ctx context.Context, k check) (validate.Check, error) {
 func (t *Trial) folder(name string) (string, error) {
 	dir := filepath.Join(t.dir, name)
 	return dir, os.MkdirAll(dir, 0o755)
-}
-
-// tryTest runs a test where everything that is tested is installed.
-func (t *Trial) tryTest(ctx context.Context, k check) (validate.Check, error) {
-	t.installing.Do(func() { t.installed, t.broken = t.installTested(ctx) })
-	if err := context.Cause(ctx); err != nil {
-		return validate.Check{}, err
-	}
-	if t.broken != nil {
-		return validate.Check{Name: k.name, Subject: k.subject, Outcome: validate.Fail, Reason: "what it needs could not be installed: " + t.broken.Error()}, nil
-	}
-	dir, err := os.MkdirTemp(t.dir, "test-")
-	if err != nil {
-		return validate.Check{}, err
-	}
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return validate.Check{}, err
-	}
-	for _, f := range k.test.Files {
-		if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o644); err != nil {
-			return validate.Check{}, err
-		}
-	}
-	return validate.Test(ctx, t.container(), k.subject, dir, k.test.Script, k.test.Env, t.installed, k.test.Limit), nil
-}
-
-// installTested makes the root for tests.
-func (t *Trial) installTested(ctx context.Context) ([]string, error) {
-	at, err := t.folder("tested")
-	if err != nil {
-		return nil, err
-	}
-	p, err := t.prepare(ctx, t.cell.Managers[0])
-	if err != nil {
-		return nil, err
-	}
-	result := validate.Run(ctx, testCheck, "what is tested", func(log io.Writer) error {
-		_, err := p.client.Install(ctx, client.Place{Base: p.base(), Changes: at}, t.cell.underTest(), log)
-		return err
-	})
-	if result.Outcome != validate.Pass {
-		return nil, errors.New(result.Reason)
-	}
-	return append([]string{at}, p.base()...), nil
 }
 
 func (t *Trial) container() validate.Container {

@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -15,7 +16,10 @@ import (
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
+	"github.com/ohpc-build/ohpc-build/repo/rpm"
+	"github.com/ohpc-build/ohpc-build/repo/rpm/rpmtest"
 	"github.com/ohpc-build/ohpc-build/repo/snapshot"
+	"github.com/ohpc-build/ohpc-build/validate/suite"
 )
 
 // recorder notes commands and fails those that hold a word.
@@ -49,15 +53,22 @@ func (r *recorder) lines() []string {
 func newTrial(t *testing.T, st *store.Store, sb Sandbox, cell *Cell) *Trial {
 	t.Helper()
 	dir := t.TempDir()
-	return New(cell, st, sb, filepath.Join(dir, "work"), func(name string) (*os.File, error) {
+	trial := New(cell, st, sb, filepath.Join(dir, "work"), func(name string) (*os.File, error) {
 		return os.Create(filepath.Join(dir, name))
 	})
+	// There is one package, of which the snapshot's name is all that ever changes.
+	trial.tested = func(context.Context) ([]held, error) {
+		b := rpmtest.Simple("hwloc-ohpc", "1", "1", "x86_64").Bytes()
+		p, err := rpm.Read(bytes.NewReader(b), int64(len(b)))
+		return []held{{p, cell.Snapshot.Dir}}, err
+	}
+	return trial
 }
 
 func cell() *Cell {
 	return &Cell{
 		Target: "Debian_12", Arch: "x86_64", Image: buildroot.Image{Digest: "sha256:1", Layers: []string{"/image"}},
-		Required: []string{"test"}, Managers: []string{"dnf", "zypper"},
+		Required: []string{"suite"}, Managers: []string{"dnf", "zypper"},
 		Snapshot: snapshot.Snapshot{ID: "one", Dir: "/snapshot", Release: "3"}, PublicKey: []byte("key"),
 		Tests: []Test{{Subject: "hwloc lstopo.sh", Script: "lstopo.sh", Files: []File{{"lstopo.sh", []byte("true"), "sha256:2"}}, Packages: []string{"hwloc-ohpc"}, Limit: time.Minute}},
 	}
@@ -104,7 +115,8 @@ func TestATestsContainer(t *testing.T) {
 
 func TestWhatMakesACheckRunAgain(t *testing.T) {
 	for name, change := range map[string]func(*Cell){
-		"another snapshot":     func(c *Cell) { c.Snapshot.ID = "two" },
+		"another build":        func(c *Cell) { c.Snapshot.ID, c.Snapshot.Dir = "two", "/two" },
+		"a quarantine":         func(c *Cell) { c.Tests[0].Quarantine = []suite.Quarantine{{Reason: "r"}} },
 		"another image":        func(c *Cell) { c.Image.Digest = "sha256:9" },
 		"another architecture": func(c *Cell) { c.Arch = "aarch64" },
 		"another test":         func(c *Cell) { c.Tests[0].Files[0].Digest = "sha256:9" },
@@ -123,6 +135,21 @@ func TestWhatMakesACheckRunAgain(t *testing.T) {
 			require.NotEmpty(t, r.commands)
 		})
 	}
+}
+
+// TestAnotherSnapshotOfTheSamePackages has nothing that a test could come out
+// differently for.
+func TestAnotherSnapshotOfTheSamePackages(t *testing.T) {
+	st, err := store.Open(t.TempDir())
+	require.NoError(t, err)
+	first := run(t, newTrial(t, st, &recorder{}, cell()))
+	c := cell()
+	c.Snapshot.ID = "two"
+	r := &recorder{}
+	rows := run(t, newTrial(t, st, r, c))
+	require.Empty(t, r.commands)
+	require.True(t, rows[0].Reused)
+	require.Equal(t, first[0].Cases, rows[0].Cases, "its tests are told again")
 }
 
 func TestFailuresAreToldAndNotRemembered(t *testing.T) {

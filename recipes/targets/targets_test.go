@@ -247,7 +247,7 @@ func TestMergeProblems(t *testing.T) {
 		"own image":        {"targets:\n  - {name: EL_9, evaluate: EL_9}\n", "ohpc-build.yaml:2:28: its own image is the one that is not at hand (leave it out, or name another target)"},
 		"unknown image":    {"targets:\n  - {name: EL_9, evaluate: Debian12}\n", `ohpc-build.yaml:2:28: there is no target "Debian12" (did you mean "Debian_12"?)`},
 		"path for a name":  {"targets:\n  - {name: ../x, summary: s, architectures: [x86_64], image: {reference: a}, managers: [dnf]}\n", `ohpc-build.yaml:2:12: "../x" cannot name a target (letters, digits and + . _ -)`},
-		"check's arch":     {"targets:\n  - name: EL_9\n    checks: [{name: test, architectures: [x86-64]}]\n", `ohpc-build.yaml:3:43: the target has no architecture "x86-64" (did you mean "x86_64"?)`},
+		"check's arch":     {"targets:\n  - name: EL_9\n    checks: [{name: suite, architectures: [x86-64]}]\n", `ohpc-build.yaml:3:44: the target has no architecture "x86-64" (did you mean "x86_64"?)`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
