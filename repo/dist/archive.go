@@ -198,8 +198,12 @@ func (a Archive) choose() ([]rpmmd.Record, time.Time, error) {
 
 // metadata writes signed metadata of these packages, and no others, in dir.
 func (a Archive) metadata(ctx context.Context, root *os.Root, dir string, packages []rpmmd.Record, at time.Time) error {
+	documents, err := a.documents(packages)
+	if err != nil {
+		return err
+	}
 	// Gzip, because nobody knows what will read it.
-	w, err := rpmmd.NewWriter(dir, len(packages), rpmmd.Options{Time: at})
+	w, err := rpmmd.NewWriter(dir, len(packages), rpmmd.Options{Time: at, Documents: documents})
 	if err != nil {
 		return err
 	}

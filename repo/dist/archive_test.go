@@ -55,7 +55,7 @@ echo yes > %{buildroot}/usr/share/carried/common
 `
 
 // snapshot is a repository of two architectures.
-func snapshot(t testing.TB) (dir string, key *sign.Key) {
+func snapshot(t testing.TB, documents ...rpmmd.Document) (dir string, key *sign.Key) {
 	t.Helper()
 	key, err := ourKey()
 	require.NoError(t, err)
@@ -82,7 +82,7 @@ func snapshot(t testing.TB) (dir string, key *sign.Key) {
 		}
 	}
 	require.Len(t, entries, 4)
-	_, err = rpmmd.Write(t.Context(), dir, entries, rpmmd.Options{Time: created})
+	_, err = rpmmd.Write(t.Context(), dir, entries, rpmmd.Options{Time: created, Documents: documents})
 	require.NoError(t, err)
 	return dir, key
 }
