@@ -56,6 +56,10 @@ func (c Conditions) environment() []string {
 		"TZ=" + c.Zone,
 		"TMPDIR=" + topdir + "/tmp",
 		"RPM_BUILD_NCPUS=" + strconv.Itoa(c.Jobs),
+		// Also what nproc says (coreutils), and so how many processes scripts begin that
+		// ask it; the processors of the whole host are not the build's.
+		"OMP_NUM_THREADS=" + strconv.Itoa(c.Jobs),
+		"CMAKE_BUILD_PARALLEL_LEVEL=" + strconv.Itoa(c.Jobs),
 	}, c.Env...)
 }
 

@@ -69,6 +69,7 @@ func (j Job) Inputs() (store.Digest, error) {
 		}
 		j.Native = &native
 	}
+	j.Limits.Cores = 0 // as many as there were to share
 	doc, err := json.Marshal(j)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", j.ID, err)

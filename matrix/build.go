@@ -41,11 +41,11 @@ func (m *Matrix) build(ctx context.Context) error {
 	run := m.jobs.Plan.ToRun()
 	tasks, room := m.tasks(run)
 	for i, j := range run.Jobs {
-		tasks[i].Run = func(ctx context.Context, slot int) error {
+		tasks[i].Run = func(ctx context.Context, place schedule.Place) error {
 			stage.Begin(j.ID)
 			begin := time.Since(m.begun)
-			row, err := m.runJob(ctx, j)
-			row.Begin, row.Slot = report.Seconds(begin), slot+1
+			row, err := m.runJob(ctx, j, coresOf(j, room, place))
+			row.Begin, row.Slot = report.Seconds(begin), place.Slot+1
 			mu.Lock()
 			defer mu.Unlock()
 			m.addJob(j, row)
@@ -148,35 +148,26 @@ func (m *Matrix) addJob(j *plan.Job, row report.Job) {
 
 // runJob builds one job, whose needs have all succeeded, or finds its result. What
 // is the infrastructure's fault is tried again, if that is wanted.
-func (m *Matrix) runJob(ctx context.Context, j *plan.Job) (report.Job, error) {
+func (m *Matrix) runJob(ctx context.Context, j *plan.Job, cores int) (row report.Job, err error) {
 	begin := time.Now()
 	log := &jobLog{m: m, name: strings.ReplaceAll(j.ID, "/", "_") + ".log"}
 	defer log.Close()
-	for attempt := 1; ; attempt++ {
-		row, err := m.tryJob(ctx, j, log)
-		row.Attempts = attempt
-		if log.file != nil {
-			row.Log = "logs/" + log.name
-			row.Seconds = report.Seconds(time.Since(begin))
-		}
-		if err == nil || ctx.Err() != nil || attempt > m.opt.Retry || !passing(err) {
-			if err != nil && ctx.Err() == nil && attempt > 1 {
-				row.Reason += fmt.Sprintf("\n(tried %d times)", attempt)
-			}
-			return row, err
-		}
-		wait := m.retryWait << (attempt - 1)
-		m.opt.Log.Warn("a fault that is not the build's; trying again", "job", j.ID, "attempt", attempt, "of", m.opt.Retry+1, "after", wait, "error", err)
-		fmt.Fprintf(log, "\n=== attempt %d of %d failed: %v\n=== it is not the build's fault; trying again after %s\n\n", attempt, m.opt.Retry+1, err, wait)
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait):
-		}
+	row.Attempts, err = m.patiently(ctx, j.ID, log, func() error {
+		row, err = m.tryJob(ctx, j, cores, log)
+		return err
+	})
+	if log.file != nil {
+		row.Log = "logs/" + log.name
+		row.Seconds = report.Seconds(time.Since(begin))
 	}
+	if err != nil && ctx.Err() == nil {
+		row.Reason = m.blame(err, row.Attempts)
+	}
+	return row, err
 }
 
 // tryJob is one attempt.
-func (m *Matrix) tryJob(ctx context.Context, j *plan.Job, log *jobLog) (report.Job, error) {
+func (m *Matrix) tryJob(ctx context.Context, j *plan.Job, cores int, log *jobLog) (report.Job, error) {
 	failed := func(err error) (report.Job, error) {
 		if ctx.Err() != nil {
 			return report.Job{Result: report.Skip, Reason: "interrupted"}, err
@@ -203,6 +194,7 @@ func (m *Matrix) tryJob(ctx context.Context, j *plan.Job, log *jobLog) (report.J
 		return failed(err)
 	}
 	m.jobs.Explain(j, &job)
+	job.Limits.Cores = cores // no part of the key
 	if err := m.failedBefore(job); err != nil {
 		row, err := failed(err)
 		m.tellKept(j, &row)

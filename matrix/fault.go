@@ -1,8 +1,15 @@
 package matrix
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/ohpc-build/ohpc-build/builder"
 	"github.com/ohpc-build/ohpc-build/builder/image/debian"
@@ -11,13 +18,45 @@ import (
 	"github.com/ohpc-build/ohpc-build/recipes/source"
 )
 
-// retryWait is how long is waited before a job is tried again, and twice as long each
-// time after.
+// retryWait is how long is waited before a job or an image is tried again, and twice
+// as long each time after.
 const retryWait = 5 * time.Second
 
+// patiently tries something, and again after each fault of the infrastructure, as
+// often as that is wanted. It returns how often it was tried. What is said of it goes
+// to log, too.
+func (m *Matrix) patiently(ctx context.Context, what string, log io.Writer, try func() error) (attempts int, err error) {
+	for attempt := 1; ; attempt++ {
+		err := try()
+		if err == nil || ctx.Err() != nil || attempt > m.opt.Retry || !passing(err) {
+			return attempt, err
+		}
+		wait := m.retryWait << (attempt - 1)
+		m.opt.Log.Warn("a fault of the infrastructure; trying again", "what", what, "attempt", attempt, "of", m.opt.Retry+1, "after", wait, "error", err)
+		fmt.Fprintf(log, "\n=== attempt %d of %d failed: %v\n=== it is a fault of the infrastructure; trying again after %s\n\n", attempt, m.opt.Retry+1, err, wait)
+		select {
+		case <-ctx.Done():
+			return attempt, err
+		case <-time.After(wait):
+		}
+	}
+}
+
+// blame adds to the words of an error whose fault it is, and how often it was tried.
+func (m *Matrix) blame(err error, attempts int) string {
+	switch {
+	case !passing(err):
+		return err.Error()
+	case attempts > 1:
+		return fmt.Sprintf("%v\n(a fault of the infrastructure, in spite of %d attempts)", err, attempts)
+	}
+	return fmt.Sprintf("%v\n(a fault of the infrastructure; --retry N tries again)", err)
+}
+
 // passing says whether an error is a fault of the infrastructure, which may be gone
-// the next time: a download that failed at the server or on the way, a container that
-// could not be started or was killed from outside. That a build fails, passes its
+// the next time: a download that failed at the server or on the way, of a source, of
+// packages or of an image, a container that could not be started or was killed from
+// outside. That a build fails, passes its
 // limits or takes too long is none, and neither is a full disk.
 func passing(err error) bool {
 	var (
@@ -25,14 +64,19 @@ func passing(err error) bool {
 		start      *sandbox.StartError
 		killed     *builder.KilledError
 		download   *debian.DownloadError
+		bootstrap  *debian.Error
 		repository *resolve.RepositoryError
+		registry   *transport.Error
+		network    net.Error
 	)
 	switch {
-	case errors.As(ExplainFull(err, "."), new(*FullError)):
+	case errors.As(ExplainFull(err, "."), new(*FullError)), errors.Is(err, context.DeadlineExceeded): // a limit of our own
 		return false
 	case errors.As(err, &fetch):
 		return fetch.Passing()
-	case errors.As(err, &start), errors.As(err, &killed), errors.As(err, &download), errors.As(err, &repository):
+	case errors.As(err, &registry):
+		return registry.Temporary() || registry.StatusCode >= http.StatusInternalServerError
+	case errors.As(err, &start), errors.As(err, &killed), errors.As(err, &download), errors.As(err, &bootstrap), errors.As(err, &repository), errors.As(err, &network):
 		return true
 	}
 	return false

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -146,7 +147,11 @@ func (m *Matrix) provideCell(ctx context.Context, images *image.Images, c *jobs.
 }
 
 func (m *Matrix) provideImage(ctx context.Context, images *image.Images, c *jobs.Cell) (*image.Root, error) {
-	img, err := m.image(ctx, images, c)
+	var img *image.Image
+	_, err := m.patiently(ctx, "the image of "+c.String(), io.Discard, func() (err error) {
+		img, err = m.image(ctx, images, c)
+		return err
+	})
 	if err != nil {
 		var missing *debian.MissingError
 		if errors.As(err, &missing) {

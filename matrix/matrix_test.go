@@ -132,17 +132,6 @@ func TestABuildThatFails(t *testing.T) {
 	require.Contains(t, string(doc), `"result": "fail"`)
 }
 
-func TestABuildThatDoesNotEnd(t *testing.T) {
-	l := newLine(t)
-	l.component("endless", "needs:\n  time: 3s\n", "", "%build\nsleep 3600\n%files")
-	begin := time.Now()
-	r, err := l.new(t).Build(t.Context())
-	require.Error(t, err)
-	require.Less(t, time.Since(begin), 2*time.Minute)
-	require.Contains(t, job(t, r, "endless").Reason, "ran past its time limit of 3s")
-	require.Contains(t, job(t, r, "endless").Reason, "needs.time")
-}
-
 func TestASpecThatDoesNotParse(t *testing.T) {
 	l := newLine(t)
 	l.component("unreadable", "", "%if", "%files")

@@ -64,6 +64,17 @@ func (m *Matrix) tasks(p *plan.Plan) ([]schedule.Task, schedule.Room) {
 	return tasks, room
 }
 
+// coresOf is how many cores a job gets that begins now: as many as its recipe can make
+// use of, otherwise its share among those that run. The last job of a chain, alone,
+// has all; and those that begin while it runs have their shares all the same, as
+// processors can be shared and memory cannot.
+func coresOf(j *plan.Job, room schedule.Room, place schedule.Place) int {
+	if j.Uses.Cores > 0 {
+		return min(j.Uses.Cores, room.Cores)
+	}
+	return (room.Cores + place.Number - 1) / place.Number
+}
+
 // Fits says which of the plan's jobs could never run on this host. The error is a
 // *HostError. [Matrix.Plan] or one of the runs must have come before.
 func (m *Matrix) Fits() error {

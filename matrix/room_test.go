@@ -1,18 +1,23 @@
 package matrix
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
 	"github.com/ohpc-build/ohpc-build/builder"
+	"github.com/ohpc-build/ohpc-build/builder/image/debian"
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 	"github.com/ohpc-build/ohpc-build/matrix/jobs"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
@@ -74,6 +79,16 @@ func TestJobsThatSayNothingFillTheSlots(t *testing.T) {
 	require.Equal(t, runtime.NumCPU(), tasks[0].Uses.Cores)
 }
 
+func TestCoresAreSharedAmongThoseThatRun(t *testing.T) {
+	room := schedule.Room{Slots: 8, Resources: schedule.Resources{Cores: 8}}
+	for _, tc := range []struct{ needs, number, want int }{
+		{0, 1, 8}, {0, 2, 4}, {0, 3, 3}, {0, 8, 1}, {0, 20, 1}, {4, 1, 4}, {4, 8, 4}, {64, 8, 8},
+	} {
+		j := &plan.Job{Uses: schedule.Resources{Cores: tc.needs}}
+		require.Equal(t, tc.want, coresOf(j, room, schedule.Place{Number: tc.number}), "%+v", tc)
+	}
+}
+
 func TestTheMemoryOfAControlGroup(t *testing.T) {
 	whole := hostMemory(t.TempDir())
 	require.Greater(t, whole, int64(1<<28))
@@ -124,6 +139,11 @@ func TestFaultsOfTheInfrastructure(t *testing.T) {
 		"a build that lost its memory":    {&builder.BuildError{Err: &sandbox.ExitError{Code: 137, Used: sandbox.Usage{Killed: 1}}}, false},
 		"a build that takes too long":     {&builder.TimeLimitError{}, false},
 		"a disk that is full":             {fmt.Errorf("%w: %w", &sandbox.StartError{}, unix.ENOSPC), false},
+		"a registry's trouble":            {fmt.Errorf("x: %w", &transport.Error{StatusCode: 503}), true},
+		"an image that is gone":           {&transport.Error{StatusCode: 404}, false},
+		"a registry that is not there":    {&url.Error{Op: "Get", URL: "x", Err: &net.DNSError{}}, true},
+		"a bootstrap":                     {fmt.Errorf("the image of x: %w", &debian.Error{Err: errors.New("exit status 25")}), true},
+		"a limit of ours":                 {&debian.Error{Err: context.DeadlineExceeded}, false},
 		"what a description does not say": {errors.New("its key is not that of its parts"), false},
 	} {
 		require.Equal(t, tc.want, passing(tc.err), name)

@@ -233,7 +233,7 @@ func (r Requirement) Holds(target, arch string, picks []Pick) bool {
 type Needs struct {
 	Memory Size     `yaml:"memory"`                              // how much memory at most
 	Disk   Size     `yaml:"disk"`                                // how much space the build's files take
-	Cores  int      `yaml:"cores" default:"all that there are"`  // how many processors it can make use of
+	Cores  int      `yaml:"cores" default:"its share"`           // how many processors it can make use of: it gets so many, or all that there are; without, those of the host are shared among the builds that run when it begins, and one alone has all
 	Time   Duration `yaml:"time" default:"2h"`                   // after this a build is held to hang
 	Takes  Duration `yaml:"takes" default:"from earlier builds"` // how long it is expected to take, for the plan's estimates; at most time
 }

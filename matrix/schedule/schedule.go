@@ -16,9 +16,14 @@ type Task struct {
 	Takes time.Duration // how long it is expected to run
 	Uses  Resources     // while it runs
 
-	// Run does the work. The slots of tasks that run at a time are different ones,
-	// the lowest that are free, counted from 0.
-	Run func(ctx context.Context, slot int) error
+	// Run does the work.
+	Run func(ctx context.Context, place Place) error
+}
+
+// Place is what a task is told when it begins.
+type Place struct {
+	Slot   int // tasks that run at a time have different ones: the lowest that are free, counted from 0
+	Number int // how many run from now on, itself and what begins at the same moment among them
 }
 
 // Option changes how tasks are run.
@@ -113,6 +118,13 @@ type outcome struct {
 
 // start begins all that may begin now.
 func (r *run) start(ctx context.Context) {
+	var begun []running
+	defer func() {
+		for _, next := range begun {
+			place := Place{Slot: next.slot, Number: len(r.queue.running)}
+			go func() { r.done <- outcome{next, r.graph.tasks[next.task].Run(ctx, place)} }()
+		}
+	}()
 	for {
 		if err := context.Cause(ctx); err != nil {
 			r.end(func(int) error { return err })
@@ -126,7 +138,7 @@ func (r *run) start(ctx context.Context) {
 		if !ok {
 			return
 		}
-		go func() { r.done <- outcome{next, r.graph.tasks[next.task].Run(ctx, next.slot)} }()
+		begun = append(begun, next)
 	}
 }
 

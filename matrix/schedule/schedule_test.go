@@ -24,7 +24,7 @@ type trace struct {
 }
 
 func (tr *trace) task(id string, err error, needs ...string) schedule.Task {
-	return schedule.Task{ID: id, Needs: needs, Run: func(context.Context, int) error {
+	return schedule.Task{ID: id, Needs: needs, Run: func(context.Context, schedule.Place) error {
 		tr.mu.Lock()
 		defer tr.mu.Unlock()
 		tr.order = append(tr.order, id)
@@ -71,7 +71,7 @@ func TestSlotsAreFilledAndNotExceeded(t *testing.T) {
 		var running, most atomic.Int32
 		var tasks []schedule.Task
 		for i := range 12 {
-			tasks = append(tasks, schedule.Task{ID: fmt.Sprint(i), Run: func(context.Context, int) error {
+			tasks = append(tasks, schedule.Task{ID: fmt.Sprint(i), Run: func(context.Context, schedule.Place) error {
 				if n := running.Add(1); n > most.Load() {
 					most.Store(n)
 				}
@@ -89,11 +89,30 @@ func TestSlotsAreFilledAndNotExceeded(t *testing.T) {
 	})
 }
 
+func TestTasksAreToldHowManyRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		got := make([]schedule.Place, 4)
+		task := func(i int, takes time.Duration, needs ...string) schedule.Task {
+			return schedule.Task{ID: fmt.Sprint(i), Needs: needs, Takes: takes, Run: func(_ context.Context, place schedule.Place) error {
+				got[i] = place
+				time.Sleep(takes)
+				return nil
+			}}
+		}
+		failed, err := schedule.Run(t.Context(), []schedule.Task{
+			task(0, 3*time.Minute), task(1, 2*time.Minute), task(2, time.Minute), task(3, time.Minute, "0", "1", "2"),
+		}, schedule.Room{Slots: 2})
+		require.NoError(t, err)
+		require.Empty(t, failed)
+		require.Equal(t, []schedule.Place{{Slot: 0, Number: 2}, {Slot: 1, Number: 2}, {Slot: 1, Number: 2}, {Slot: 0, Number: 1}}, got)
+	})
+}
+
 func TestTheEndOfTheContextEndsTheRest(t *testing.T) {
 	var tr trace
 	ctx, cancel := context.WithCancelCause(t.Context())
 	failed, err := schedule.Run(ctx, []schedule.Task{
-		{ID: "first", Run: func(ctx context.Context, _ int) error {
+		{ID: "first", Run: func(ctx context.Context, _ schedule.Place) error {
 			cancel(errBroken)
 			<-ctx.Done()
 			return ctx.Err()

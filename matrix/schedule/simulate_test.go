@@ -181,10 +181,10 @@ func TestRunsAreAsSimulated(t *testing.T) {
 			begin := time.Now()
 			ran := make([]schedule.Span, len(tasks))
 			for i := range tasks {
-				tasks[i].Run = func(_ context.Context, slot int) error {
+				tasks[i].Run = func(_ context.Context, place schedule.Place) error {
 					from := time.Since(begin)
 					time.Sleep(tasks[i].Takes)
-					ran[i] = schedule.Span{Begin: from, End: time.Since(begin), Slot: slot}
+					ran[i] = schedule.Span{Begin: from, End: time.Since(begin), Slot: place.Slot}
 					return nil
 				}
 			}
@@ -214,8 +214,8 @@ func TestFailFast(t *testing.T) {
 	var tr trace
 	release := make(chan struct{})
 	failed, err := schedule.Run(t.Context(), []schedule.Task{
-		{ID: "bad", Run: func(context.Context, int) error { close(release); return errBroken }},
-		{ID: "runs", Run: func(context.Context, int) error { <-release; return nil }},
+		{ID: "bad", Run: func(context.Context, schedule.Place) error { close(release); return errBroken }},
+		{ID: "runs", Run: func(context.Context, schedule.Place) error { <-release; return nil }},
 		tr.task("above", nil, "bad"),
 		tr.task("beside", nil),
 		tr.task("later", nil, "runs"),
@@ -238,7 +238,7 @@ func TestAHundredThousandTasks(t *testing.T) {
 	begin := time.Now()
 	require.LessOrEqual(t, ratio(t, tasks, schedule.Room{Slots: 64}), 1.1)
 	for i := range tasks {
-		tasks[i].Run = func(context.Context, int) error { return nil }
+		tasks[i].Run = func(context.Context, schedule.Place) error { return nil }
 	}
 	failed, err := schedule.Run(t.Context(), tasks, schedule.Room{Slots: 64})
 	require.NoError(t, err)
