@@ -29,6 +29,9 @@ snapshot in fresh containers, and publishes it when everything is green.
 
 Without a RECIPE it takes all. What nothing has changed for is not done again.
 
+What is published is copied to the storage that ohpc-build.yaml names
+(repository.storage), as repo push does.
+
 With --overlay-on it makes an overlay: the snapshot holds the packages of the named
 recipes only, newer than those of a complete repository that is there already. Both
 together must be closed, what was rebuilt must install and be removed, and who has
@@ -53,12 +56,19 @@ is published, by default in the channel updates.`,
 			if opt.Channel, err = parseChannel("--channel", to); err != nil {
 				return err
 			}
+			storage, err := f.storage()
+			if err != nil {
+				return err
+			}
 			m, err := matrix.New(opt)
 			if err != nil {
 				return err
 			}
 			r, err := m.Run(cmd.Context())
-			return f.conclude(cmd, r, err)
+			if err := f.conclude(cmd, r, err); err != nil || storage == nil {
+				return err
+			}
+			return f.pushPublished(cmd, *storage, opt.Channel)
 		},
 	}
 	addRefresh(cmd, &refresh)

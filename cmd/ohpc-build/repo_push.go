@@ -74,12 +74,48 @@ matrix does this by itself after publishing when ohpc-build.yaml names a storage
 	flags := cmd.Flags()
 	flags.StringVar(&p.storage, "storage", "", "`URL` of the storage (default: repository.storage of the configuration)")
 	flags.StringVar(&p.prefix, "prefix", "", "`folder` in the storage")
-	flags.DurationVar(&p.wait, "wait", 10*time.Minute, "how `long` to wait for another push of the same tree")
+	flags.DurationVar(&p.wait, "wait", pushWait, "how `long` to wait for another push of the same tree")
 	flags.BoolVar(&p.takeOver, "take-over", false, "the storage holds the copy of another tree, and shall hold this one's")
 	flags.BoolVar(&p.verify, "verify", false, "afterwards read everything back and compare it")
 	flags.BoolVar(&p.prune, "prune", false, "afterwards remove snapshots that this tree has no more, and what channels' folders held before")
-	flags.DurationVar(&p.retain, "retain", 24*time.Hour, "how `long` readers may need what --prune would remove")
+	flags.DurationVar(&p.retain, "retain", pushRetain, "how `long` readers may need what --prune would remove")
 	return cmd
+}
+
+// pushWait is for how long another push of the same tree is waited for, and
+// pushRetain for how long readers may need what a push with --prune would remove.
+const (
+	pushWait   = 10 * time.Minute
+	pushRetain = 24 * time.Hour
+)
+
+// storage is what the configuration says about copying what a run publishes; nil:
+// nothing. What is missing for it is told before the run, not after it.
+func (f *flags) storage() (*push, error) {
+	c, err := readConfig(f.config)
+	if err != nil || c.Repository.Storage == "" {
+		return nil, err
+	}
+	if _, err := pushProgram(); err != nil {
+		return nil, fmt.Errorf("repository.storage is %s: %w", c.Repository.Storage, err)
+	}
+	return &push{storage: c.Repository.Storage, prefix: c.Repository.Prefix, wait: pushWait, retain: pushRetain}, nil
+}
+
+// pushPublished copies what a run has published.
+func (f *flags) pushPublished(cmd *cobra.Command, p push, c layout.Channel) error {
+	channels := []layout.Channel{c}
+	if c == layout.Release {
+		channels = append(channels, layout.Updates) // begun with the first release
+	}
+	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "copying channel %s to %s\n", c, p.storage); err != nil {
+		return err
+	}
+	err := f.push(cmd.Context(), cmd.OutOrStdout(), p, channels)
+	if err == nil || cmd.Context().Err() != nil {
+		return err
+	}
+	return &statusError{exitFailed, fmt.Errorf("%w; what was published in %s stands, and ohpc-build repo push completes the copy", err, f.reposFolder())}
 }
 
 // push copies the tree in the output folder.

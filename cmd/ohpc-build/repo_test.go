@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -411,6 +412,11 @@ func TestPush(t *testing.T) {
 	status, _, message := tr.repo(t, args...)
 	require.Equal(t, exitHost, status)
 	require.Contains(t, message, "neither beside this program nor on the PATH: make push makes it")
+	config := filepath.Join(t.TempDir(), "ohpc-build.yaml")
+	require.NoError(t, os.WriteFile(config, []byte("repository:\n  storage: file:///x\n"), 0o644))
+	status, _, message = run(t, "matrix", "--config", config)
+	require.Equal(t, exitHost, status, "it is told before the run")
+	require.Contains(t, message, "repository.storage is file:///x: "+order.Program+" is needed")
 
 	t.Setenv("PATH", path)
 	programs := t.TempDir()
@@ -425,6 +431,30 @@ func TestPush(t *testing.T) {
 	status, _, message = tr.repo(t, "push", "--storage", "ftp://example.org")
 	require.Equal(t, exitUsage, status)
 	require.Contains(t, message, "available schemes: azblob, file, gs, s3")
+
+	// A run does the same by itself, and says what a failure means.
+	after := func(storage string) (string, error) {
+		config := filepath.Join(t.TempDir(), "ohpc-build.yaml")
+		require.NoError(t, os.WriteFile(config, []byte("repository:\n  storage: "+storage+"\n  prefix: run\n"), 0o644))
+		f := &flags{config: config, out: tr.out}
+		p, err := f.storage()
+		require.NoError(t, err)
+		var out bytes.Buffer
+		cmd := newMatrix(f)
+		cmd.SetContext(t.Context())
+		cmd.SetOut(&out)
+		err = f.pushPublished(cmd, *p, layout.Release)
+		return out.String(), err
+	}
+	out, err := after("file://" + bucket)
+	require.NoError(t, err)
+	require.Contains(t, out, "copying channel release to file://"+bucket+"\n")
+	require.FileExists(t, filepath.Join(bucket, "run/OpenHPC/3.2/updates/EL_9.mirrorlist"))
+	_, err = after("ftp://example.org")
+	require.Equal(t, exitFailed, exitStatus(t.Context(), err), "the configuration was right enough to publish here")
+	require.ErrorContains(t, err, "available schemes")
+	require.ErrorContains(t, err, "what was published in "+tr.Spec.Root+" stands, and ohpc-build repo push completes the copy")
+
 	other := newTree(t)
 	other.must(t, "publish", other.made("EL_9", "2").ID)
 	status, _, message = other.repo(t, args...)
