@@ -57,23 +57,35 @@ type words struct {
 	prepare, install, remove, refresh, upgrade []string
 }
 
+// reposDir is where a container has the definition of the repositories. What else the
+// image knows of, or a package brings along, is not at hand.
+const reposDir = "/srv/repos.d"
+
 // No metadata are fetched but when that is asked for: what was prepared is what is
 // installed from. Nothing that is not asked for is removed (dnf: noautoremove).
 var managers = map[string]words{
 	"dnf": {
-		prepare: []string{"dnf", "--assumeyes", "makecache"},
-		install: []string{"dnf", "--assumeyes", "--setopt=metadata_expire=-1", "install", "--"},
-		remove:  []string{"dnf", "--assumeyes", "--setopt=metadata_expire=-1", "remove", "--noautoremove", "--"},
-		refresh: []string{"dnf", "--assumeyes", "makecache", "--refresh"},
-		upgrade: []string{"dnf", "--assumeyes", "--setopt=metadata_expire=-1", "upgrade"},
+		prepare: dnf("makecache"),
+		install: dnf("--setopt=metadata_expire=-1", "install", "--"),
+		remove:  dnf("--setopt=metadata_expire=-1", "remove", "--noautoremove", "--"),
+		refresh: dnf("makecache", "--refresh"),
+		upgrade: dnf("--setopt=metadata_expire=-1", "upgrade"),
 	},
 	"zypper": {
-		prepare: []string{"zypper", "--non-interactive", "refresh"},
-		install: []string{"zypper", "--non-interactive", "--no-refresh", "install", "--no-recommends", "--"},
-		remove:  []string{"zypper", "--non-interactive", "--no-refresh", "remove", "--no-clean-deps", "--"},
-		refresh: []string{"zypper", "--non-interactive", "refresh", "--force"},
-		upgrade: []string{"zypper", "--non-interactive", "--no-refresh", "update", "--no-recommends"},
+		prepare: zypper("refresh"),
+		install: zypper("--no-refresh", "install", "--no-recommends", "--"),
+		remove:  zypper("--no-refresh", "remove", "--no-clean-deps", "--"),
+		refresh: zypper("refresh", "--force"),
+		upgrade: zypper("--no-refresh", "update", "--no-recommends"),
 	},
+}
+
+func dnf(args ...string) []string {
+	return append([]string{"dnf", "--assumeyes", "--setopt=reposdir=" + reposDir}, args...)
+}
+
+func zypper(args ...string) []string {
+	return append([]string{"zypper", "--non-interactive", "--reposd-dir=" + reposDir}, args...)
 }
 
 // Managers are those that can be driven.
@@ -189,13 +201,11 @@ func verb(args []string) []string {
 	return args[:min(len(args), 2)]
 }
 
-// mounts shows a container the repositories, their definition for both package
-// managers and their keys.
+// mounts shows a container the repositories, their definition and their keys.
 func (c *Client) mounts() []validate.Mount {
 	r := c.Repositories
 	mounts := slices.Concat(r.Trees, []validate.Mount{
-		{Source: r.RepoFile, Destination: "/etc/yum.repos.d/under-test.repo"},
-		{Source: r.RepoFile, Destination: "/etc/zypp/repos.d/under-test.repo"},
+		{Source: r.RepoFile, Destination: reposDir + "/under-test.repo"},
 	})
 	for i, key := range r.Keys {
 		mounts = append(mounts, validate.Mount{Source: key, Destination: keyPath(i)})
