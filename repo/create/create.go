@@ -86,6 +86,7 @@ func Run(ctx context.Context, opt Options) (*Result, error) {
 type creation struct {
 	Options
 	root     *os.Root // of the packages
+	dir      *os.File // the same
 	old      *rpmmd.Repomd
 	index    *index // of the last run, may be empty
 	packages []*candidate
@@ -99,6 +100,10 @@ func (c *creation) run(ctx context.Context) error {
 		return fmt.Errorf("opening the folder of packages: %w", err)
 	}
 	defer c.root.Close()
+	if c.dir, err = c.root.Open("."); err != nil {
+		return fmt.Errorf("opening the folder of packages: %w", err)
+	}
+	defer c.dir.Close()
 	w, err := openWorkplace(c.Output)
 	if err != nil {
 		return err

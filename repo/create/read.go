@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
 )
@@ -34,7 +36,7 @@ func (c *creation) newReader() (*reader, error) {
 // read renders a package. Of one that is known only the headers are read, and its
 // digest is taken from the index.
 func (r *reader) read(ctx context.Context, p *candidate, f *rpmmd.Fragments) (known, error) {
-	file, err := r.root.Open(filepath.FromSlash(p.path))
+	file, err := r.open(filepath.FromSlash(p.path))
 	if err != nil {
 		return known{}, err
 	}
@@ -73,6 +75,19 @@ func (r *reader) read(ctx context.Context, p *candidate, f *rpmmd.Fragments) (kn
 }
 
 var errUnsigned = errors.New("it is not signed, and signatures are required")
+
+// open opens a file in the folder of packages, as os.Root does. Where the kernel
+// sees to it that the path does not lead out (Linux 5.6, openat2(2)), that is one
+// call in place of six, which counts with small packages.
+func (c *creation) open(path string) (*os.File, error) {
+	fd, err := unix.Openat2(int(c.dir.Fd()), path, &unix.OpenHow{
+		Flags: unix.O_RDONLY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if err != nil { // it knows why, or how to
+		return c.root.Open(path)
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
 
 // whole reads a package to its end, once, and verifies its digests.
 func (r *reader) whole(ctx context.Context, file *os.File, size int64) (*rpm.Package, string, error) {

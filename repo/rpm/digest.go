@@ -80,22 +80,34 @@ func (p *Package) CopyContent(ctx context.Context, r io.ReaderAt, w io.Writer) e
 // when the payload is covered by none. What digests and signatures cover, the
 // main header and the payload, is written to also in the same pass.
 func (p *Package) VerifyDigests(ctx context.Context, r io.ReaderAt, also ...io.Writer) error {
-	if err := p.VerifyHeader(); err != nil {
+	return p.verifyDigests(ctx, r, true, also)
+}
+
+// VerifyContent is VerifyDigests without the weak digests, SHA-1 and MD5, of what a
+// strong one covers: what the package is made of is right, though old clients may
+// still find a wrong digest in its signature header.
+func (p *Package) VerifyContent(ctx context.Context, r io.ReaderAt, also ...io.Writer) error {
+	return p.verifyDigests(ctx, r, false, also)
+}
+
+func (p *Package) verifyDigests(ctx context.Context, r io.ReaderAt, weak bool, also []io.Writer) error {
+	if err := p.verifyHeader(weak); err != nil {
+		return err
+	}
+	digests, err := p.PayloadDigests()
+	if err != nil {
 		return err
 	}
 	all, payload := also, []io.Writer(nil)
 	var checks []func() error
 	covered := false
 
-	if want := p.signature.Binary(SigMD5); want != nil && p.has(SigMD5) {
+	strong := p.hasStrongHeaderDigest() && slices.ContainsFunc(digests, PayloadDigest.Strong)
+	if want := p.signature.Binary(SigMD5); want != nil && p.has(SigMD5) && (weak || !strong) {
 		h := crypto.MD5.New()
 		all = append(all, h)
 		checks = append(checks, compare("the MD5 of header and payload", h, want))
 		covered = true
-	}
-	digests, err := p.PayloadDigests()
-	if err != nil {
-		return err
 	}
 	for _, d := range digests {
 		h := d.Algorithm.New()
@@ -138,10 +150,16 @@ func (p *Package) HeaderDigest(algorithm crypto.Hash) []byte {
 	return h.Sum(nil)
 }
 
-// VerifyHeader compares the main header and the file's size with every digest and
-// size that the signature header holds for them, the part of VerifyDigests for
+// VerifyHeader compares the main header and the file's size with the digests and
+// sizes that the signature header holds for them, the part of VerifyContent for
 // which nothing has to be read. It fails with a *DigestError.
-func (p *Package) VerifyHeader() error {
+func (p *Package) VerifyHeader() error { return p.verifyHeader(false) }
+
+func (p *Package) hasStrongHeaderDigest() bool {
+	return p.signature.Has(SigSHA3) || p.signature.Has(SigSHA256)
+}
+
+func (p *Package) verifyHeader(weak bool) error {
 	content := uint64(p.FileSize - p.HeaderStart)
 	for _, tag := range []Tag{SigLongSize, SigSize} {
 		if n := p.signature.Ints(tag); n.Len() > 0 && p.has(tag) && n.At(0) != content {
@@ -156,7 +174,7 @@ func (p *Package) VerifyHeader() error {
 		tag       Tag
 		algorithm crypto.Hash
 	}{{SigSHA3, crypto.SHA3_256}, {SigSHA256, crypto.SHA256}, {SigSHA1, crypto.SHA1}} {
-		if !p.signature.Has(d.tag) {
+		if !p.signature.Has(d.tag) || d.algorithm == crypto.SHA1 && !weak && p.hasStrongHeaderDigest() {
 			continue
 		}
 		want := strings.ToLower(p.signature.Text(d.tag))
@@ -174,6 +192,9 @@ type PayloadDigest struct {
 	Value     []byte // of the payload as the package was written with it
 	Alt       []byte // of the payload uncompressed; nil when not given
 }
+
+// Strong says that nobody can make another payload with the same digest.
+func (d PayloadDigest) Strong() bool { return d.Algorithm != crypto.MD5 && d.Algorithm != crypto.SHA1 }
 
 // payloadDigestTags are where payload digests may be. The first names its
 // algorithm in format 4 and is SHA-256 where it does not (rpm: format_v6.md,

@@ -73,7 +73,13 @@ func (p *Package) FileCount() int {
 }
 
 // Files iterates over the package's files in the header's order.
-func (p *Package) Files() iter.Seq[File] {
+func (p *Package) Files() iter.Seq[File] { return p.files(true) }
+
+// FileNames is Files with nothing but the files' names, modes and flags, in half
+// of the time.
+func (p *Package) FileNames() iter.Seq[File] { return p.files(false) }
+
+func (p *Package) files(all bool) iter.Seq[File] {
 	return func(yield func(File) bool) {
 		h := p.header
 		names, split := h.cursor(TagOldFileNames), true
@@ -81,40 +87,58 @@ func (p *Package) Files() iter.Seq[File] {
 			names, split = h.cursor(TagBaseNames), false
 		}
 		dirs, dirIndex := newTable(h, TagDirNames), h.Ints(TagDirIndexes)
-		modes, flags, times := h.Ints(TagFileModes), h.Ints(TagFileFlags), h.Ints(TagFileMTimes)
-		sizes := h.Ints(TagLongFileSizes)
-		if sizes.Len() == 0 {
-			sizes = h.Ints(TagFileSizes)
+		modes, flags := h.Ints(TagFileModes), h.Ints(TagFileFlags)
+		var more fileDetails
+		if all {
+			more = newFileDetails(h)
 		}
-		digests, links := h.cursor(TagFileDigests), h.cursor(TagFileLinkTos)
-		users, groups := h.cursor(TagFileUserName), h.cursor(TagFileGroupName)
 		for i := 0; ; i++ {
 			name, ok := names.next()
 			if !ok {
 				return
 			}
-			f := File{
-				Base:    name,
-				Mode:    uint16(modes.At(i)),
-				Flags:   FileFlags(flags.At(i)),
-				Size:    sizes.At(i),
-				ModTime: time.Unix(int64(times.At(i)), 0).UTC(),
-			}
+			f := File{Base: name, Mode: uint16(modes.At(i)), Flags: FileFlags(flags.At(i))}
 			if split {
 				slash := strings.LastIndexByte(name, '/') + 1
 				f.Dir, f.Base = name[:slash], name[slash:]
 			} else {
 				f.Dir = dirs.at(dirIndex.At(i))
 			}
-			f.Digest, _ = digests.next()
-			f.LinkTo, _ = links.next()
-			f.User, _ = users.next()
-			f.Group, _ = groups.next()
+			if all {
+				more.next(&f, i)
+			}
 			if !yield(f) {
 				return
 			}
 		}
 	}
+}
+
+// fileDetails are the lists of all that is known of files but their names.
+type fileDetails struct {
+	times, sizes                  Ints
+	digests, links, users, groups cursor
+}
+
+func newFileDetails(h *Header) fileDetails {
+	d := fileDetails{
+		times: h.Ints(TagFileMTimes), sizes: h.Ints(TagLongFileSizes),
+		digests: h.cursor(TagFileDigests), links: h.cursor(TagFileLinkTos),
+		users: h.cursor(TagFileUserName), groups: h.cursor(TagFileGroupName),
+	}
+	if d.sizes.Len() == 0 {
+		d.sizes = h.Ints(TagFileSizes)
+	}
+	return d
+}
+
+// next fills in those of the file at i: of each, in order.
+func (d *fileDetails) next(f *File, i int) {
+	f.Size, f.ModTime = d.sizes.At(i), time.Unix(int64(d.times.At(i)), 0).UTC()
+	f.Digest, _ = d.digests.next()
+	f.LinkTo, _ = d.links.next()
+	f.User, _ = d.users.next()
+	f.Group, _ = d.groups.next()
 }
 
 // table finds the strings of an array by their number.

@@ -177,11 +177,18 @@ func (h *Header) check(e entry) (uint64, error) {
 }
 
 func (h *Header) find(tag Tag) (entry, bool) {
-	i, ok := slices.BinarySearchFunc(h.index, tag, func(e entry, t Tag) int { return cmp.Compare(e.tag, t) })
-	if !ok {
+	low, high := 0, len(h.index)
+	for low < high { // written out: it is called a hundred times for each package
+		if middle := (low + high) / 2; h.index[middle].tag < tag {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	if low == len(h.index) || h.index[low].tag != tag {
 		return entry{}, false
 	}
-	return h.index[i], true
+	return h.index[low], true
 }
 
 // from is the data from an entry's beginning to the header's end.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/md5"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -307,6 +308,36 @@ func TestVerifyDigests(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.ErrorIs(t, p.VerifyDigests(ctx, bytes.NewReader(b)), context.Canceled)
+}
+
+// TestVerifyContent leaves weak digests alone where strong ones cover the same.
+func TestVerifyContent(t *testing.T) {
+	weak := []rpmtest.Entry{rpmtest.Text(269, strings.Repeat("0", 40)), rpmtest.Binary(1004, make([]byte, 16))}
+	verify := func(c rpmtest.Craft, at func(*rpm.Package) int64) error {
+		b := c.Bytes()
+		p, err := read(b)
+		require.NoError(t, err)
+		if at != nil {
+			b[at(p)] ^= 1
+			p, err = read(b)
+			require.NoError(t, err)
+		}
+		return p.VerifyContent(t.Context(), bytes.NewReader(b))
+	}
+	strong := rpmtest.Simple("content", "1", "1", "noarch")
+	strong.Signature = weak
+	require.NoError(t, verify(strong, nil))
+	require.ErrorContains(t, verify(strong, func(p *rpm.Package) int64 { return p.HeaderEnd }), "the payload digest (SHA-256) is")
+	require.ErrorContains(t, verify(strong, func(p *rpm.Package) int64 { return p.HeaderEnd - 20 }), "SHA-256 of the header")
+	for i, want := range []string{"SHA-1 of the header", "the MD5 of header and payload"} {
+		old := rpmtest.Simple("content", "1", "1", "noarch")
+		old.Format = 3
+		old.Signature = weak[i : i+1]
+		require.ErrorContains(t, verify(old, nil), want)
+	}
+	sum := md5.Sum(strong.Payload)
+	half := strong.With(rpmtest.Texts(5092, hex.EncodeToString(sum[:])), rpmtest.Int32s(5093, 1))
+	require.ErrorContains(t, verify(half, nil), "the MD5 of header and payload", "the payload has no strong digest")
 }
 
 func TestNoDigest(t *testing.T) {

@@ -18,7 +18,8 @@ const FragmentFormat = "1"
 type Fragments struct {
 	Primary, Filelists, Other []byte
 
-	required required // memory for the next package
+	required required     // memory for the next package
+	newest   []rpm.Change // and here
 }
 
 // Reset empties the fragments and keeps their memory.
@@ -41,7 +42,7 @@ func (f *Fragments) Append(e Entry, changes int) error {
 	primary.raw("  </format>\n</package>\n")
 	filelists.raw("</package>\n")
 	other.head(e)
-	other.changelog(e.Package, changes)
+	f.newest = other.changelog(f.newest[:0], e.Package, changes)
 	other.raw("</package>\n")
 	if err := cmp.Or(primary.err, filelists.err, other.err); err != nil {
 		return fmt.Errorf("package %s: %w", e.Location, err)
@@ -203,7 +204,7 @@ func early(s rpm.Sense) bool { return s&(rpm.PreReq|rpm.ScriptPre|rpm.ScriptPost
 // files appends the list of files to both documents: all of them to filelists, the
 // primary ones to primary.
 func files(p *rpm.Package, primary, filelists *xml) {
-	for f := range p.Files() {
+	for f := range p.FileNames() {
 		begin := len(filelists.b)
 		filelists.raw("  <file")
 		switch {
@@ -242,12 +243,12 @@ func isPrimary(path []byte) bool {
 
 // changelog writes the newest entries, the oldest of them first. Clients tell
 // entries apart by their times, so of several with one time the newer ones are
-// moved on by a second each (createrepo_c: cr_package_from_header).
-func (x *xml) changelog(p *rpm.Package, limit int) {
+// moved on by a second each (createrepo_c: cr_package_from_header). It returns
+// newest, which it appends them to.
+func (x *xml) changelog(newest []rpm.Change, p *rpm.Package, limit int) []rpm.Change {
 	if limit == 0 {
 		limit = defaultChanges
 	}
-	var newest []rpm.Change
 	last := int64(0)
 	for c := range p.Changelog() {
 		if limit >= 0 && len(newest) == limit {
@@ -271,6 +272,7 @@ func (x *xml) changelog(p *rpm.Package, limit int) {
 		x.prose(c.Text)
 		x.raw("</changelog>\n")
 	}
+	return newest
 }
 
 // trimAuthor takes spaces from the end, but never all of it.

@@ -82,7 +82,7 @@ func key(d rpm.Dependency) rpm.Dependency {
 
 func primaryFiles(p *rpm.Package) map[string]bool {
 	files := map[string]bool{}
-	for f := range p.Files() {
+	for f := range p.FileNames() {
 		if path := f.Path(); isPrimary([]byte(path)) {
 			files[path] = true
 		}

@@ -62,6 +62,10 @@ func appendEscaped(b []byte, s string, attr bool) (_ []byte, ok bool) {
 	start := 0 // of what can be copied as it is
 	for i := 0; i < len(s); {
 		c := s[i]
+		if plainByte[c] || c == '\n' && !attr {
+			i++
+			continue
+		}
 		width, with := 1, ""
 		switch {
 		case c >= utf8.RuneSelf:
@@ -98,8 +102,22 @@ func appendEscaped(b []byte, s string, attr bool) (_ []byte, ok bool) {
 	return append(b, s[start:]...), ok
 }
 
-// plain says that a text is the same escaped, as nearly all are.
+// plain says that a text is the same escaped, as nearly all are. Eight bytes are
+// looked at at a time: below, a byte of found is not zero when the one of the text
+// is none of ASCII, less than a space, or one of "&<> (Bit Twiddling Hacks,
+// "Determine if a word has a zero byte").
 func plain(s string) bool {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	for ; len(s) >= 8; s = s[8:] {
+		x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		quote := (x | 4*ones) ^ '&'*ones // '"' is '&' without the bit 4
+		angle := (x | 2*ones) ^ '>'*ones // and '<' is '>' without the bit 2
+		found := x | (x-' '*ones)&^x | (quote-ones)&^quote | (angle-ones)&^angle
+		if found&highs != 0 {
+			return false
+		}
+	}
 	for i := range len(s) {
 		if !plainByte[s[i]] {
 			return false

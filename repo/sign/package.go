@@ -57,7 +57,7 @@ func (k *Key) signPackage(ctx context.Context, p *rpm.Package, r io.ReaderAt, w 
 	}
 	// The signed header is in memory. So the payload is read only once: what is
 	// written is what is compared with the digest in the header.
-	return p.VerifyDigests(ctx, r, w)
+	return p.VerifyContent(ctx, r, w)
 }
 
 // signBoth completes the last of the signatures, over header and payload, and

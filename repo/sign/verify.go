@@ -157,9 +157,7 @@ func (kr *Keyring) follow(sig []byte) follower {
 // that nobody can forge.
 func strongPayloadDigest(p *rpm.Package) bool {
 	digests, err := p.PayloadDigests()
-	return err == nil && slices.ContainsFunc(digests, func(d rpm.PayloadDigest) bool {
-		return d.Algorithm != crypto.MD5 && d.Algorithm != crypto.SHA1
-	})
+	return err == nil && slices.ContainsFunc(digests, rpm.PayloadDigest.Strong)
 }
 
 // VerifyDetached verifies an armored signature of message, which is read to its
