@@ -12,7 +12,7 @@ import (
 
 func TestChoose(t *testing.T) {
 	for only, want := range map[string][]string{
-		"":              {"plan-first", "plan-again", "plan-touched", "plan-identical", "plan-right", "meta", "noop", "repodata", "sign"},
+		"":              {"plan-first", "plan-again", "plan-touched", "plan-identical", "plan-right", "meta", "noop", "repodata", "sign", "publish"},
 		"emulation":     {"emulation-native", "emulation-plain"},
 		"plan-r":        {"plan-right"},
 		"meta,plan-i":   {"plan-identical", "meta"},

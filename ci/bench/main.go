@@ -38,6 +38,7 @@ func benchmarks() []benchmark {
 		{name: "repodata", run: repodata},
 		{name: "large-repodata", run: repodataLarge, slow: true},
 		{name: "sign", run: signing},
+		{name: "publish", run: publishing},
 		{name: "overhead", run: overhead, slow: true},
 		{name: "emulation-native", run: emulation, slow: true},
 		{name: "emulation-plain", run: emulationPlain, slow: true},

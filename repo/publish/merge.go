@@ -9,9 +9,12 @@ import (
 	"hash"
 	"os"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/repo/layout"
@@ -44,12 +47,12 @@ func (e *ConflictError) Error() string {
 // collect reads and verifies the packages and decides which of them are in the
 // snapshot, in order of their places.
 func (s Spec) collect(ctx context.Context, st *store.Store, packages []Package) ([]item, error) {
+	read, err := s.read(ctx, st, packages)
+	if err != nil {
+		return nil, err
+	}
 	byPlace := map[string]*item{}
-	for _, p := range packages {
-		next, err := s.item(ctx, st, p)
-		if err != nil {
-			return nil, err
-		}
+	for _, next := range read {
 		if there, ok := byPlace[next.place]; ok {
 			if next, err = s.merge(ctx, st, there, next); err != nil {
 				return nil, err
@@ -63,6 +66,23 @@ func (s Spec) collect(ctx context.Context, st *store.Store, packages []Package) 
 	}
 	slices.SortFunc(items, func(a, b item) int { return cmp.Compare(a.place, b.place) })
 	return items, distinct(items)
+}
+
+// read reads packages side by side. Of several errors it returns that of the first
+// package.
+func (s Spec) read(ctx context.Context, st *store.Store, packages []Package) ([]*item, error) {
+	items, errs := make([]*item, len(packages)), make([]error, len(packages))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, p := range packages {
+		group.Go(func() error {
+			if errs[i] = ctx.Err(); errs[i] == nil {
+				items[i], errs[i] = s.item(ctx, st, p)
+			}
+			return nil
+		})
+	}
+	return items, cmp.Or(group.Wait(), cmp.Or(errs...))
 }
 
 // item reads one package, verifies its digests and signatures, and finds its
