@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/repo/layout"
@@ -39,7 +40,7 @@ func (t *Tree) Collect(ctx context.Context, r Retention) (Collected, error) {
 	if err != nil {
 		return Collected{}, fmt.Errorf("removing snapshots: %w", err)
 	}
-	done, doomed, err := t.doom(ctx, r)
+	done, doomed, full, err := t.doom(ctx, r)
 	// What is doomed has no name any more: others need not wait for its removal.
 	err = errors.Join(err, l.Release())
 	for _, dir := range doomed {
@@ -48,22 +49,44 @@ func (t *Tree) Collect(ctx context.Context, r Retention) (Collected, error) {
 			err = t.root.RemoveAll(dir)
 		}
 	}
+	if err == nil && full {
+		err = t.forgetGone(ctx)
+	}
 	if err != nil {
 		return done, fmt.Errorf("removing snapshots: %w", err)
 	}
 	return done, nil
 }
 
+// forgetGone does what there was no room for before something was removed.
+func (t *Tree) forgetGone(ctx context.Context) error {
+	l, err := t.lock(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(t.forget(nil), l.Release())
+}
+
+// isFull tells the errors of a file system that takes no more.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
 // doom renames what is to be removed, so that a removal that is interrupted leaves
 // no snapshot that lacks something, but only leftovers. It returns their folders.
-func (t *Tree) doom(ctx context.Context, r Retention) (done Collected, doomed []string, err error) {
+//
+// Mirrorlists and histories forget them first. On a full disk, where that cannot be
+// written, it is to be done afterwards: full says so. Meanwhile a mirrorlist's later
+// lines and a history name what is not there, which harms nobody: clients go on to
+// the next line.
+func (t *Tree) doom(ctx context.Context, r Retention) (done Collected, doomed []string, full bool, err error) {
 	needed, err := t.needed(r)
 	if err != nil {
-		return done, nil, err
+		return done, nil, false, err
 	}
 	targets, err := t.list(layout.Snapshots)
 	if err != nil {
-		return done, nil, err
+		return done, nil, false, err
 	}
 	since := t.opt.Now().Add(-r.Retain)
 	for _, target := range targets {
@@ -73,16 +96,16 @@ func (t *Tree) doom(ctx context.Context, r Retention) (done Collected, doomed []
 			done.Leftovers = append(done.Leftovers, path.Join(dir, name))
 		}
 		if err != nil {
-			return done, doomed, err
+			return done, doomed, full, err
 		}
 		ids, err := t.list(dir)
 		if err != nil {
-			return done, doomed, err
+			return done, doomed, full, err
 		}
 		for _, id := range ids {
 			fi, err := t.root.Lstat(layout.SnapshotDir(target, id))
 			if err != nil {
-				return done, doomed, err
+				return done, doomed, full, err
 			}
 			if !layout.IsID(id) || !fi.IsDir() || needed[target+"/"+id] || fi.ModTime().After(since) {
 				done.Kept++
@@ -97,31 +120,32 @@ func (t *Tree) doom(ctx context.Context, r Retention) (done Collected, doomed []
 	}
 	unnamed, err := t.unnamed()
 	if err != nil {
-		return done, nil, err
+		return done, nil, false, err
 	}
 	done.Leftovers = append(done.Leftovers, unnamed...)
 	if r.DryRun {
-		return done, nil, nil
+		return done, nil, false, nil
 	}
 	for _, name := range unnamed {
 		if err := t.remove(name); err != nil {
-			return done, nil, err
+			return done, nil, false, err
 		}
 	}
-	if err := t.forget(done.Snapshots); err != nil {
-		return done, nil, err
+	err = t.forget(done.Snapshots)
+	if full = isFull(err); err != nil && !full {
+		return done, nil, false, err
 	}
 	for _, s := range done.Snapshots {
 		gone := layout.SnapshotDir(s.Target, lock.Doomed(s.ID))
 		if err := t.root.Rename(layout.SnapshotDir(s.Target, s.ID), gone); err != nil {
-			return done, doomed, err
+			return done, doomed, full, err
 		}
 		doomed = append(doomed, gone)
 		if err := t.remove(layout.StandingFile(s.Target, s.ID)); err != nil {
-			return done, doomed, err
+			return done, doomed, full, err
 		}
 	}
-	return done, doomed, nil
+	return done, doomed, full, nil
 }
 
 // unnamed are replacements that an interrupted publisher prepared and nobody will
@@ -192,8 +216,8 @@ func recent(entries []Entry, keep int, since time.Time) []string {
 	return ids
 }
 
-// forget takes snapshots that are about to be removed out of mirrorlists and
-// histories.
+// forget takes snapshots that are about to be removed, or are gone, out of
+// mirrorlists and histories.
 func (t *Tree) forget(gone []snapshot.Snapshot) error {
 	pointers, err := t.Pointers()
 	if err != nil {
@@ -201,14 +225,19 @@ func (t *Tree) forget(gone []snapshot.Snapshot) error {
 	}
 	for _, p := range pointers {
 		isGone := func(id string) bool {
-			return slices.ContainsFunc(gone, func(s snapshot.Snapshot) bool { return s.Target == p.Target && s.ID == id })
+			if slices.ContainsFunc(gone, func(s snapshot.Snapshot) bool { return s.Target == p.Target && s.ID == id }) {
+				return true
+			}
+			_, err := t.root.Lstat(layout.SnapshotDir(p.Target, id))
+			return errors.Is(err, fs.ErrNotExist)
 		}
 		ids, err := t.mirrorlist(p)
 		if err != nil {
 			return err
 		}
-		if left := slices.DeleteFunc(slices.Clone(ids), isGone); len(left) < len(ids) {
-			s, err := snapshot.Open(t.dir, p.Target, left[0])
+		// The first one is current; whatever is the matter with it, it is not ours to change.
+		if left := slices.DeleteFunc(slices.Clone(ids[1:]), isGone); len(left) < len(ids)-1 {
+			s, err := snapshot.Open(t.dir, p.Target, ids[0])
 			if err != nil {
 				return err
 			}
@@ -216,7 +245,7 @@ func (t *Tree) forget(gone []snapshot.Snapshot) error {
 			if err != nil {
 				return err
 			}
-			if err := t.replace(p.Mirrorlist(), layout.MirrorlistFile(base, p.Target, left[0], left[1:]...)); err != nil {
+			if err := t.replace(p.Mirrorlist(), layout.MirrorlistFile(base, p.Target, ids[0], left...)); err != nil {
 				return err
 			}
 		}
@@ -224,7 +253,7 @@ func (t *Tree) forget(gone []snapshot.Snapshot) error {
 		if err != nil {
 			return err
 		}
-		left := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return isGone(e.ID) })
+		left := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return e.ID != ids[0] && isGone(e.ID) })
 		if len(left) == len(entries) {
 			continue
 		}
