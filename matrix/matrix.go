@@ -25,6 +25,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/matrix/report/write"
+	"github.com/ohpc-build/ohpc-build/matrix/standing"
 	"github.com/ohpc-build/ohpc-build/matrix/state"
 	"github.com/ohpc-build/ohpc-build/matrix/trial"
 	"github.com/ohpc-build/ohpc-build/recipes"
@@ -108,6 +109,9 @@ type Matrix struct {
 	signed    map[store.Digest]store.Digest // of packages, by their unsigned digest
 	snapshots map[string]snapshot.Snapshot  // by target
 	base      *trial.Tree                   // what the snapshot is an overlay on; nil: nothing
+
+	standing map[string]standing.Document // of the cells, by target, when it is not what is published
+	told     map[string][]byte            // what packages tell of it, by target
 
 	executor  Executor
 	history   *state.DB
@@ -242,8 +246,9 @@ func (m *Matrix) Run(ctx context.Context) (*report.Run, error) {
 		{"build", m.build},
 		{"sign", m.signPackages},
 		{"snapshot", m.makeSnapshots},
-		{"validate", m.validate},
+		{"validate", m.settle},
 		{"publish", m.publish},
+		{"verdict", m.verdict},
 	})
 	return m.finish(err)
 }
@@ -303,12 +308,13 @@ func (m *Matrix) makePlan(ctx context.Context) error {
 	stage := m.opt.Progress.Stage("plan", len(m.opt.Catalog.Recipes))
 	defer stage.Close()
 	in := jobs.Input{
-		Catalog: m.opt.Catalog, Cells: m.cells, Recipes: m.opt.Recipes, Others: m.whole && m.base == nil, Families: m.opt.Families, Generated: generated,
+		Catalog: m.opt.Catalog, Cells: m.cells, Recipes: m.asked(), Others: m.whole && m.base == nil, Families: m.opt.Families, Generated: generated,
 		RpmspecOnly: m.opt.RpmspecOnly,
 		Resolver:    resolve.New(m.store, m.sandbox, indexer{}), Extender: extender{m}, Refresh: m.opt.Refresh, Locked: locks,
 		Took: m.took,
 	}
 	m.jobs, err = jobs.New(ctx, in, m.store, m.sandbox, m.fetcher, m.opt.Log, stage)
+	m.took = nil
 	var mistake *jobs.RecipeError
 	if errors.As(err, &mistake) {
 		return &UsageError{err}
@@ -347,7 +353,11 @@ func (m *Matrix) generatedSources() (map[string]source.Generated, error) {
 		if err != nil {
 			return nil, &UsageError{err}
 		}
-		byTarget[t.Name] = source.Generated{"repo-file": file, "public-key": m.key.PublicKey()}
+		status, err := m.status(t)
+		if err != nil {
+			return nil, err
+		}
+		byTarget[t.Name] = source.Generated{"repo-file": file, "public-key": m.key.PublicKey(), statusSource: status}
 	}
 	return byTarget, nil
 }
@@ -390,9 +400,7 @@ type FailedError struct{ What string }
 func (e *FailedError) Error() string { return e.What }
 
 func (m *Matrix) finish(err error) (*report.Run, error) {
-	for _, c := range m.cells {
-		m.report.Cells = append(m.report.Cells, report.Cell{Target: c.Target.Name, Arch: c.Arch, Image: string(c.Image.Digest)})
-	}
+	m.report.Cells = m.reportCells()
 	var failed *FailedError
 	if err != nil && !errors.As(err, &failed) {
 		m.report.Error = err.Error()

@@ -11,6 +11,10 @@ type Allow struct {
 	Downgrade bool // packages in an older version: clients that have the newer one get no updates
 	Removal   bool // packages gone
 	Changed   bool // other content in the same version: clients that have the version never get it
+
+	// TechPreview: cells that were supported and are not any more. Packages do not tell;
+	// whoever knows the cells' standing looks.
+	TechPreview bool
 }
 
 // RefusedError says that a move would harm a channel's clients.
