@@ -77,6 +77,7 @@ is published, by default in the channel updates.`,
 	overlay.add(cmd)
 	cmd.Flags().BoolVar(&allow.Downgrade, "allow-downgrade", false, "publish although packages are older than those that are published")
 	cmd.Flags().BoolVar(&allow.Removal, "allow-removal", false, "publish although packages are gone")
+	addTechPreview(cmd, &allow)
 	return cmd
 }
 

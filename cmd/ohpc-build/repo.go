@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ohpc-build/ohpc-build/matrix/standing"
 	"github.com/ohpc-build/ohpc-build/repo/channel"
 	"github.com/ohpc-build/ohpc-build/repo/diff"
 	"github.com/ohpc-build/ohpc-build/repo/layout"
@@ -125,6 +126,9 @@ func (f *flags) apply(cmd *cobra.Command, tree *channel.Tree, moves []move, allo
 			return err
 		}
 		refused = append(refused, d.Refuse(m.Pointer.String(), allow))
+		if !allow.TechPreview {
+			refused = append(refused, standing.Guard(tree, m.Pointer, m.Was, m.To))
+		}
 	}
 	if err := errors.Join(refused...); err != nil {
 		return err
@@ -185,6 +189,11 @@ func addAllow(cmd *cobra.Command, allow *diff.Allow) {
 	cmd.Flags().BoolVar(&allow.Downgrade, "allow-downgrade", false, "publish although packages are older than those that are published")
 	cmd.Flags().BoolVar(&allow.Removal, "allow-removal", false, "publish although packages are gone")
 	cmd.Flags().BoolVar(&allow.Changed, "allow-changed", false, "publish although packages have changed and their version and release have not")
+	addTechPreview(cmd, allow)
+}
+
+func addTechPreview(cmd *cobra.Command, allow *diff.Allow) {
+	cmd.Flags().BoolVar(&allow.TechPreview, strings.TrimPrefix(standing.AllowFlag, "--"), false, "publish although checks have failed, or a cell that was supported would be a tech preview")
 }
 
 func parseChannel(what, name string) (layout.Channel, error) {

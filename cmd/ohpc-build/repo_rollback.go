@@ -70,7 +70,7 @@ How far back one can go is what repo gc leaves.`,
 				return usageError("no snapshot that begins with %s was ever in channel %s%s; ohpc-build repo publish lets it point to any", to, c, f.restriction())
 			}
 			// Whoever rolls back wants older packages.
-			return f.apply(cmd, tree, moves, diff.Allow{Downgrade: true, Removal: true, Changed: true})
+			return f.apply(cmd, tree, moves, diff.Allow{Downgrade: true, Removal: true, Changed: true, TechPreview: true})
 		},
 	}
 	cmd.Flags().StringVar(&to, "to", "", "beginning of the `id` of the snapshot (default: the one before the current)")

@@ -77,7 +77,7 @@ recipe or configuration, 3 the host lacks something, 130 interrupted.`,
 	p.StringVar(&f.emulation, "emulation", matrix.EmulationNative, "`how` to build for another architecture: native (compilers and text tools run natively in the foreign root) or plain")
 	p.BoolVarP(&f.verbose, "verbose", "v", false, "log what is being done")
 	root.AddCommand(
-		newMatrix(f), newPlan(f), newBuild(f), newRecipe(f), newSource(f), newRepo(f), newValidate(f), newKey(f), newCache(f), newReport(f), newDoctor(f), newUnshare(), newVersion(),
+		newMatrix(f), newPlan(f), newBuild(f), newRecipe(f), newSource(f), newRepo(f), newValidate(f), newKey(f), newCache(f), newReport(f), newStatus(f), newDoctor(f), newUnshare(), newVersion(),
 	)
 	return root
 }

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ohpc-build/ohpc-build/matrix/standing"
+	"github.com/ohpc-build/ohpc-build/repo/channel"
+	"github.com/ohpc-build/ohpc-build/repo/layout"
+)
+
+func newStatus(f *flags) *cobra.Command {
+	var of, format string
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Tell which published cells are supported, and what the others lack",
+		Long: `status tells the standing of each cell of what is published in a channel: supported
+when all checks that its target requires are green, tech preview otherwise, with what
+is missing. It is what was found when the snapshot was made, which is published beside
+the repository as <target>.status.json and packed into ohpc-release.
+
+Exit status: 0 it was told, 2 nothing is published there or the command line is wrong.`,
+		Example: `  ohpc-build status
+  ohpc-build status --channel staging --target EL_9 --format json`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if format != "text" && format != "json" {
+				return usageError("--format is text or json, not %q", format)
+			}
+			c, err := parseChannel("--channel", of)
+			if err != nil {
+				return err
+			}
+			tree, err := f.published(cmd, 0, false)
+			if err != nil {
+				return err
+			}
+			defer tree.Close()
+			pointers, err := f.pointers(tree, c)
+			if err != nil {
+				return err
+			}
+			var all []publishedStatus
+			for _, p := range pointers {
+				s, err := statusOf(tree, p)
+				if err != nil {
+					return err
+				}
+				all = append(all, s)
+			}
+			if format == "json" {
+				return reportJSON(struct {
+					Version int               `json:"version"`
+					Targets []publishedStatus `json:"targets"`
+				}{1, all}, cmd.OutOrStdout())
+			}
+			return statusText(all, f.architectures, cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().StringVar(&of, "channel", string(layout.Release), "`channel` whose status is told")
+	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	return cmd
+}
+
+// publishedStatus is what is published of one target.
+type publishedStatus struct {
+	Target    string             `json:"target"`
+	Release   string             `json:"release"`
+	Channel   string             `json:"channel"`
+	Snapshot  string             `json:"snapshot"`
+	Packages  int                `json:"packages"`
+	Published time.Time          `json:"published,omitzero"`
+	Status    *standing.Document `json:"status"` // null: it was never validated
+}
+
+func statusOf(tree *channel.Tree, p layout.Pointer) (publishedStatus, error) {
+	current, err := tree.Current(p)
+	if err != nil {
+		return publishedStatus{}, err
+	}
+	s := publishedStatus{Target: p.Target, Release: p.Release, Channel: string(p.Channel), Snapshot: current.ID, Packages: current.Packages}
+	entries, err := tree.History(p)
+	if err != nil {
+		return s, err
+	}
+	if n := len(entries); n > 0 {
+		s.Published = entries[n-1].Time
+	}
+	d, known, err := standing.Published(tree, p)
+	if err != nil {
+		return s, err
+	}
+	if known && d.Snapshot == current.ID {
+		s.Status = &d
+	}
+	return s, nil
+}
+
+func statusText(all []publishedStatus, architectures []string, w io.Writer) error {
+	var b strings.Builder
+	for i, s := range all {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		fmt.Fprintf(&b, "%s %s %s: %s in snapshot %s, published %s\n", s.Target, s.Release, s.Channel, plural(s.Packages, "package"), s.Snapshot, s.Published.Format(time.DateTime))
+		if s.Status == nil {
+			b.WriteString("  it was never validated, or by an earlier version of the program\n")
+			continue
+		}
+		for _, c := range s.Status.Cells {
+			if len(architectures) > 0 && !slices.Contains(architectures, c.Arch) {
+				continue
+			}
+			fmt.Fprintf(&b, "  %-8s  %s, validated %s\n", harmless(c.Arch), harmless(string(c.Status)), s.Status.Validated.Format(time.DateTime))
+			for _, m := range c.Missing {
+				b.WriteString("            missing: " + harmless(m) + "\n")
+			}
+		}
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return fmt.Errorf("printing the status: %w", err)
+	}
+	return nil
+}
