@@ -6,9 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ohpc-build/ohpc-build/builder"
 	"github.com/ohpc-build/ohpc-build/matrix/execute"
@@ -25,14 +29,14 @@ func (m *Matrix) build(ctx context.Context) error {
 	}
 	stage := m.opt.Progress.Stage("build", len(m.jobs.Plan.Jobs))
 	defer stage.Close()
-	for _, j := range m.jobs.Plan.Jobs {
-		if j.Reason != plan.ReasonReused {
-			continue
-		}
-		row, err := m.reuse(j)
-		if err != nil {
-			return err
-		}
+	reused := m.jobs.Plan.Filter(func(j *plan.Job) bool { return j.Reason == plan.ReasonReused }).Jobs
+	if err := sideBySide(len(reused), func(i int) error { return m.writeLock(reused[i]) }); err != nil {
+		return err
+	}
+	m.report.Jobs = slices.Grow(m.report.Jobs, len(m.jobs.Plan.Jobs))
+	for _, j := range reused {
+		result := m.jobs.Result(j.ID)
+		row := report.Job{Result: report.Reused, Packages: packageRows(result), Hints: result.Hints}
 		stage.Begin(j.ID)
 		m.addJob(j, row)
 		stage.End(j.ID, describe(row))
@@ -78,11 +82,23 @@ func (m *Matrix) build(ctx context.Context) error {
 	return m.buildErrors(failed)
 }
 
-// reuse is the row of a job whose result was in the store when the run began.
-func (m *Matrix) reuse(j *plan.Job) (report.Job, error) {
-	result := m.jobs.Result(j.ID)
-	row := report.Job{Result: report.Reused, Packages: packageRows(result), Hints: result.Hints}
-	return row, m.writeLock(j)
+// sideBySide does the same with each number below n, on all cores. The error is one of
+// those that there are.
+func sideBySide(n int, do func(i int) error) error {
+	const at = 32 // a time: most of what is done takes microseconds
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for first := 0; first < n; first += at {
+		g.Go(func() error {
+			for i := first; i < min(first+at, n); i++ {
+				if err := do(i); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
 }
 
 // buildErrors counts the jobs that failed by themselves, and names one of them. A

@@ -17,7 +17,7 @@ const packagesDir = "packages"
 // now, where people find them: <out>/packages/<target>/<arch>. They are links into
 // the store. They are not signed.
 func (m *Matrix) layOutPackages() error {
-	for i := range m.report.Jobs {
+	return sideBySide(len(m.report.Jobs), func(i int) error {
 		row := &m.report.Jobs[i]
 		dir := filepath.Join(packagesDir, row.Target, row.Arch)
 		for k := range row.Packages {
@@ -30,8 +30,8 @@ func (m *Matrix) layOutPackages() error {
 				return fmt.Errorf("placing the packages of %s: %w", row.ID, err)
 			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (m *Matrix) placePackage(d store.Digest, path string) error {

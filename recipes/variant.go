@@ -201,6 +201,7 @@ func (c *Catalog) defines(v Variant, t *Target) (defines []Define, own map[strin
 			}
 		}
 	}
+	defines = make([]Define, 0, len(values))
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		defines = append(defines, Define{name, values[name]})
 	}

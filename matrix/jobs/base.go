@@ -47,6 +47,9 @@ func (s *Set) base(ctx context.Context) (*Base, error) {
 	endings := map[string]bool{defaultEnding: true}
 	for _, c := range s.candidates {
 		for _, arch := range c.job.Architectures() {
+			if c.meta {
+				break // all that it declares is written
+			}
 			b.declare(c.job.Target+"/"+arch, c.result.Unbuilt)
 		}
 		for _, d := range c.variant.Defines {

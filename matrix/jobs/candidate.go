@@ -25,7 +25,7 @@ type candidate struct {
 	inputs  []recipes.File // of the catalogue
 	query   spec.Query
 	result  *spec.Result
-	meta    *recipes.Meta // of a meta-package: it has no query
+	meta    bool // it is a meta-package: there is no query, and no result once that is taken
 
 	// missing are the sources that have to be fetched from the spec's addresses
 	// before anything can be said of what comes of them.
@@ -59,7 +59,7 @@ func (s *Set) expand(ctx context.Context, cell *Cell, r *recipes.Recipe) ([]*can
 		if err != nil {
 			return nil, nil, err
 		}
-		if c.meta == nil {
+		if !c.meta {
 			if err := s.addInputs(ctx, c); err != nil {
 				return nil, nil, err
 			}
@@ -102,7 +102,7 @@ func (s *Set) newCandidate(cell *Cell, v recipes.Variant) (*candidate, error) {
 	c := &candidate{cell: cell, variant: v}
 	c.job = &plan.Job{
 		ID: plan.ID(r.Name, v.Name(), cell.Target.Name, cell.Arch), Recipe: r.Name, Variant: v.Name(),
-		Target: cell.Target.Name, Arch: cell.Arch, Defines: v.Own(),
+		Target: cell.Target.Name, Arch: cell.Arch, Defines: s.shared(v.Own()),
 	}
 	if r.Kind == recipes.MetaPackage {
 		return c, s.setMeta(c)
@@ -121,11 +121,29 @@ func (s *Set) newCandidate(cell *Cell, v recipes.Variant) (*candidate, error) {
 		c.query.Defines = append(c.query.Defines, spec.Define{Name: d.Name, Value: d.Value})
 	}
 	c.query.Arch = cell.Arch
-	c.job.Macros = map[string]string{}
+	macros := make(map[string]string, len(c.query.Defines))
 	for _, d := range c.query.Defines {
-		c.job.Macros[d.Name] = d.Value
+		macros[d.Name] = d.Value
 	}
+	c.job.Macros = s.shared(macros)
 	return c, nil
+}
+
+// shared is the one map that stands for all like it: a hundred thousand jobs have a
+// few dozen choices of families among them. It is only read.
+func (s *Set) shared(m map[string]string) map[string]string {
+	if len(m) == 0 {
+		return m
+	}
+	key := plan.Parts(m).Key()
+	if same, ok := s.maps[key]; ok {
+		return same
+	}
+	if s.maps == nil {
+		s.maps = map[store.Digest]map[string]string{}
+	}
+	s.maps[key] = m
+	return m
 }
 
 // macros are those of a target whose specs another one's image reads.

@@ -219,7 +219,7 @@ func (s *Set) remember(name string, packages []resolve.Package) error {
 // have results.
 func (s *Set) resolve(ctx context.Context, j *plan.Job) error {
 	c := s.candidates[j.ID]
-	if c.meta != nil || c.cell.Image.Digest == "" {
+	if c.meta || c.cell.Image.Digest == "" {
 		return nil
 	}
 	s.mu.Lock()

@@ -86,6 +86,7 @@ type Set struct {
 	targets    *Base
 	kept       map[store.Digest]bool // files of the catalogue that are in the store
 	borrowed   map[*recipes.Target][]spec.Define
+	maps       map[store.Digest]map[string]string // see shared
 
 	mu      sync.Mutex
 	results map[string]*builder.Result // by job
@@ -146,6 +147,7 @@ func New(ctx context.Context, in Input, st *store.Store, sb Sandbox, fetcher *so
 		return nil, err
 	}
 	s.choose()
+	s.estimator, s.in.Took = nil, nil // many names, and all have their estimates
 	return s, nil
 }
 
@@ -211,9 +213,6 @@ func (e *RecipeError) Unwrap() error { return e.Err }
 
 // Variant is what a job builds.
 func (s *Set) Variant(j *plan.Job) recipes.Variant { return s.candidates[j.ID].variant }
-
-// Evaluated is what rpm said of a job's spec.
-func (s *Set) Evaluated(j *plan.Job) *spec.Result { return s.candidates[j.ID].result }
 
 // Header reads the header of a package in the store.
 func (s *Set) Header(d store.Digest) (*rpm.Package, error) { return s.headers.of(d) }

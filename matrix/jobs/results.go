@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ohpc-build/ohpc-build/builder"
 	"github.com/ohpc-build/ohpc-build/builder/buildroot"
@@ -97,8 +101,8 @@ func (s *Set) Describe(j *plan.Job, job builder.Job, parts plan.Parts) execute.D
 		Name: c.history(), Recipe: j.Recipe, Variant: j.Variant, Target: j.Target, Reason: j.Reason,
 		Key: j.Key, Parts: parts, Lock: s.Lock(j), Job: job,
 	}
-	if c.meta != nil {
-		spec := c.metaSpec()
+	if c.meta {
+		spec := s.metaSpec(c)
 		d.Meta, d.Lock = &spec, nil
 		d.Job.ID, d.Job.Arch = j.ID, j.Arch
 	}
@@ -118,28 +122,78 @@ func (s *Set) Adopt(j *plan.Job, result *builder.Result) {
 // settle gives each job of the plan its key and reason, as far as they follow
 // from what is in the store already.
 func (s *Set) settle() error {
-	for _, j := range s.Plan.Jobs {
-		if pending := s.pending(j); pending != "" {
-			j.Key, j.Reason = "", plan.ReasonNew
-			if s.lastParts(j) != nil {
-				j.Reason = "dependency to be built: " + s.candidates[pending].job.Recipe
+	// Level by level: jobs that do not need each other can be looked for side by side.
+	for _, level := range s.Plan.Levels() {
+		var open []*found
+		for _, j := range level {
+			parts, err := s.inputs(j)
+			if err != nil {
+				return err
 			}
-			continue
+			if parts != nil {
+				j.Key = parts.Key()
+				open = append(open, &found{job: j, parts: parts})
+			}
 		}
-		if missing := s.candidates[j.ID].missing; len(missing) > 0 {
-			j.Key, j.Reason = "", plan.ReasonNew+", sources to be fetched: "+strings.Join(missing, ", ")
-			continue
-		}
-		_, _, _, err := s.find(j)
-		if errors.Is(err, errUnresolved) {
-			j.Key, j.Reason = "", plan.ReasonNew+", dependencies to be resolved"
-			continue
-		}
-		if err != nil {
+		if err := s.look(open); err != nil {
 			return err
+		}
+		for _, f := range open {
+			if f.result != nil {
+				s.results[f.job.ID], f.job.Reason = f.result, plan.ReasonReused
+			} else {
+				f.job.Reason = plan.Explain(s.lastParts(f.job), f.parts)
+			}
 		}
 	}
 	return nil
+}
+
+// found is a job whose key is known, and its result if there is one.
+type found struct {
+	job    *plan.Job
+	parts  plan.Parts
+	result *builder.Result
+}
+
+// look reads and verifies results, on all cores.
+func (s *Set) look(of []*found) error {
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for some := range slices.Chunk(of, lookAtATime) {
+		g.Go(func() error {
+			for _, f := range some {
+				f.result, _ = s.stored(f.job.Key)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// lookAtATime is how many results one goroutine looks for.
+const lookAtATime = 32
+
+// inputs are the parts of a job's key, or nil when something of them is not known
+// yet, which then is the reason.
+func (s *Set) inputs(j *plan.Job) (plan.Parts, error) {
+	if pending := s.pending(j); pending != "" {
+		j.Key, j.Reason = "", plan.ReasonNew
+		if s.lastParts(j) != nil {
+			j.Reason = "dependency to be built: " + s.candidates[pending].job.Recipe
+		}
+		return nil, nil
+	}
+	if missing := s.candidates[j.ID].missing; len(missing) > 0 {
+		j.Key, j.Reason = "", plan.ReasonNew+", sources to be fetched: "+strings.Join(missing, ", ")
+		return nil, nil
+	}
+	_, parts, err := s.complete(j)
+	if errors.Is(err, errUnresolved) {
+		j.Key, j.Reason = "", plan.ReasonNew+", dependencies to be resolved"
+		return nil, nil
+	}
+	return parts, err
 }
 
 // pending is a need of a job that has no result yet, or "".

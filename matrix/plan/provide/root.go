@@ -13,7 +13,7 @@ import (
 type Root struct {
 	world    *World
 	consumer Consumer
-	has      []bool // by package
+	has      map[int]bool // by package: a root has few of a world's many
 	steps    []Step
 }
 
@@ -34,7 +34,7 @@ type asked struct {
 // count for what it asks for itself: they come into the root only when another
 // package drags them in.
 func (w *World) Root(c Consumer, requires []rpm.Dependency) *Root {
-	r := &Root{world: w, consumer: c, has: make([]bool, len(w.packages)), steps: make([]Step, 0, 2*len(requires))}
+	r := &Root{world: w, consumer: c, has: map[int]bool{}, steps: make([]Step, 0, 2*len(requires))}
 	open := r.install(nil, -1, w.read(requires))
 	for next := 0; ; {
 		// The nearest first: a step's way back to the consumer is a shortest one.
@@ -122,7 +122,7 @@ type view struct {
 	world    *World
 	consumer Consumer
 	picks    map[string]string // the choices that the root is made by, where the consumer leaves them open
-	has      []bool            // by package, nil when nothing is installed
+	has      map[int]bool      // by package, nil when nothing is installed
 	foreign  bool              // the consumer's own packages do not count
 }
 
