@@ -182,8 +182,8 @@ func (a Archive) choose() ([]rpmmd.Record, time.Time, error) {
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	if !there[a.Arch] {
-		delete(there, noarch)
+	// Where all of an architecture's packages are noarch they are what it has.
+	if !there[a.Arch] && !there[noarch] {
 		delete(there, source)
 		archs := make([]string, 0, len(there))
 		for arch := range there {
