@@ -41,14 +41,14 @@ func (m *Matrix) settle(ctx context.Context) error {
 	if !m.mayGoOn(err) {
 		var failed *FailedError
 		if errors.As(err, &failed) && len(m.report.Checks) > 0 {
-			err = errors.Join(err, m.noteStandings(ctx))
+			err = errors.Join(err, m.noteStandings(ctx, false))
 		}
 		return err
 	}
 	if !m.tellsTruth() {
 		return &FailedError{What: "the standing of the cells came out differently for the same packages: is a check unreliable? nothing was published"}
 	}
-	return m.noteStandings(ctx)
+	return m.noteStandings(ctx, true)
 }
 
 // mayGoOn tells whether a snapshot may be published after its checks.
@@ -161,8 +161,10 @@ func (m *Matrix) publishedStanding(t *recipes.Target) (standing.Document, error)
 	return d, err
 }
 
-// noteStandings keeps the snapshots' standing in the published tree.
-func (m *Matrix) noteStandings(ctx context.Context) error {
+// noteStandings keeps the snapshots' standing in the published tree. That of a run that
+// ends here counts for snapshots of which nothing is known: it changes nothing that may
+// be published.
+func (m *Matrix) noteStandings(ctx context.Context, publishes bool) error {
 	tree, err := channel.Open(m.reposRoot(), channel.Options{Wait: publishWait, Log: m.opt.Log})
 	if err != nil {
 		return err
@@ -174,7 +176,7 @@ func (m *Matrix) noteStandings(ctx context.Context) error {
 		if err != nil {
 			m.opt.Log.Warn("what was noted of a snapshot's standing cannot be read, and is noted anew", "error", err)
 		}
-		if known && was.Same(d) {
+		if known && (!publishes || was.Same(d)) {
 			continue
 		}
 		b, err := d.Encode()

@@ -1,9 +1,13 @@
 # With the module loaded, gcc, g++ and gfortran are the family's, and what they
 # compile runs.
 
-setup() {
+# Modules are loaded once for all: emulated, that takes seconds.
+setup_file() {
     . /etc/profile.d/ohpc-lmod.sh
     module load gnu12
+}
+
+setup() {
     cd "$BATS_TEST_TMPDIR"
 }
 

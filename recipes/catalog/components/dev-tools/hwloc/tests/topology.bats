@@ -1,6 +1,7 @@
 # What hwloc says of this machine, and of machines that are only described.
 
-setup() {
+# Modules are loaded once for all: emulated, that takes seconds.
+setup_file() {
     . /etc/profile.d/ohpc-lmod.sh
     module load hwloc
 }

@@ -1,9 +1,13 @@
 # Graphs are ordered, split and checked, by Scotch's own programs and by ones that
 # are linked with it, built with the family's compiler.
 
-setup() {
+# Modules are loaded once for all: emulated, that takes seconds.
+setup_file() {
     . /etc/profile.d/ohpc-lmod.sh
     module load "${OHPC_COMPILER_FAMILY:-gnu12}" scotch
+}
+
+setup() {
     cd "$BATS_TEST_TMPDIR"
 }
 
