@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ohpc-build/ohpc-build/repo/layout"
+	"github.com/ohpc-build/ohpc-build/repo/lock"
 	"github.com/ohpc-build/ohpc-build/repo/publish"
 	"github.com/ohpc-build/ohpc-build/repo/publish/publishtest"
 	"github.com/ohpc-build/ohpc-build/repo/remote/order"
@@ -306,6 +307,22 @@ func TestReadOnly(t *testing.T) {
 		require.Contains(t, message, "read-only file system")
 		require.Contains(t, message, frozen)
 	}
+}
+
+// TestTwoPublishers: the later one is told who is at work.
+func TestTwoPublishers(t *testing.T) {
+	tr := newTree(t)
+	s := tr.made("EL_9", "1")
+	held, err := lock.Tree(t.Context(), tr.Spec.Root, 0)
+	require.NoError(t, err)
+	for _, args := range [][]string{{"publish", s.ID, "--channel", "staging"}, {"gc"}} {
+		status, _, message := tr.repo(t, append(args, "--wait", "10ms")...)
+		require.Equal(t, exitFailed, status)
+		require.Contains(t, message, ".channels/lock is held by process ")
+		require.Contains(t, message, "waited 10ms for it; try again when it has ended, or wait longer (--wait)")
+	}
+	require.NoError(t, held.Release())
+	tr.must(t, "publish", s.ID)
 }
 
 // client makes a tree whose release has a package to install.

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -185,12 +186,11 @@ func (a Archive) choose() ([]rpmmd.Record, time.Time, error) {
 	// Where all of an architecture's packages are noarch they are what it has.
 	if !there[a.Arch] && !there[noarch] {
 		delete(there, source)
-		archs := make([]string, 0, len(there))
-		for arch := range there {
-			archs = append(archs, arch)
+		others := "it has none at all"
+		if archs := slices.Sorted(maps.Keys(there)); len(archs) > 0 {
+			others = "it has some for " + strings.Join(archs, ", ")
 		}
-		slices.Sort(archs)
-		return nil, time.Time{}, fmt.Errorf("the snapshot has no packages for %s; it has some for %s", a.Arch, cmp.Or(strings.Join(archs, ", "), "no architecture"))
+		return nil, time.Time{}, fmt.Errorf("the snapshot has no packages for %s; %s", a.Arch, others)
 	}
 	slices.SortFunc(chosen, func(x, y rpmmd.Record) int { return cmp.Compare(x.Location, y.Location) })
 	return chosen, time.Unix(primary.Timestamp, 0).UTC(), nil

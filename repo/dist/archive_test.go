@@ -176,7 +176,7 @@ func TestArchiveRefuses(t *testing.T) {
 	_, err := rpmmd.Write(t.Context(), empty, nil, rpmmd.Options{Time: created})
 	require.NoError(t, err)
 	_, err = archive(empty, key, "riscv64").Write(t.Context(), io.Discard)
-	require.EqualError(t, err, "making OpenHPC-3.2.EL_9.riscv64.tar: the snapshot has no packages for riscv64; it has some for no architecture")
+	require.EqualError(t, err, "making OpenHPC-3.2.EL_9.riscv64.tar: the snapshot has no packages for riscv64; it has none at all")
 	for _, a := range []dist.Archive{
 		{Snapshot: dir, Release: "..", Target: "EL_9", Arch: "x86_64", Signer: key},
 		{Snapshot: dir, Release: "3", Target: "EL_9/../..", Arch: "x86_64", Signer: key},
