@@ -76,6 +76,8 @@ func (w *workplace) empty() error {
 
 func (w *workplace) close() {
 	os.RemoveAll(w.dir)
+	// Not only closed: a process that is just being started has the file too.
+	_ = unix.Flock(int(w.lock.Fd()), unix.LOCK_UN)
 	w.lock.Close()
 }
 

@@ -117,7 +117,8 @@ func printable(s string) string {
 	return quoted[1 : len(quoted)-1]
 }
 
-// Release gives the lock back.
+// Release gives the lock back. Closing the file is not enough: a process that is
+// being started has it too until its program is there, and would hold on to it.
 func (l *Lock) Release() error {
-	return errors.Join(l.f.Truncate(0), l.f.Close())
+	return errors.Join(l.f.Truncate(0), unix.Flock(int(l.f.Fd()), unix.LOCK_UN), l.f.Close())
 }
