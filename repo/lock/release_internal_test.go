@@ -16,7 +16,7 @@ func TestReleasedForAll(t *testing.T) {
 	require.NoError(t, err)
 	elsewhere, err := unix.Dup(int(l.f.Fd()))
 	require.NoError(t, err)
-	defer unix.Close(elsewhere)
+	defer func() { _ = unix.Close(elsewhere) }()
 	require.NoError(t, l.Release())
 	again, err := Exclusive(t.Context(), path, 0)
 	require.NoError(t, err)
