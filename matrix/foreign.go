@@ -64,9 +64,7 @@ func (m *Matrix) CheckAndReport(ctx context.Context, f Foreign) (*report.Run, er
 	if err != nil {
 		m.report.Error = err.Error()
 	}
-	for _, c := range m.cells {
-		m.report.Cells = append(m.report.Cells, report.Cell{Target: c.Target.Name, Arch: c.Arch, Image: string(c.Image.Digest)})
-	}
+	m.report.Cells = m.reportCells()
 	m.report.Slots = m.opt.Jobs
 	m.report.Close(m.report.Started.Add(time.Since(m.begun)))
 	if werr := write.Folder(filepath.Join(m.opt.Out, "report"), m.report); werr != nil || err != nil {
@@ -169,7 +167,7 @@ func (m *Matrix) checkForeign(ctx context.Context, f Foreign, exceptions []conte
 			Installs:   installs[c.Arch],
 			Before:     from,
 			Base:       base,
-			Exceptions: exceptions, Fresh: true,
+			Exceptions: exceptions, Fresh: true, SuiteTree: m.opt.SuiteTree,
 		}
 		total += cell.Count()
 		work := filepath.Join(m.scratch, "validate", c.Target.Name, c.Arch)

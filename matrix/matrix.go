@@ -35,6 +35,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/repo/sign"
 	"github.com/ohpc-build/ohpc-build/repo/sign/keys"
 	"github.com/ohpc-build/ohpc-build/repo/snapshot"
+	"github.com/ohpc-build/ohpc-build/validate/suitetree"
 )
 
 // Options say what to do and where. All folders may be relative.
@@ -70,6 +71,9 @@ type Options struct {
 	// for it unless its inputs have changed.
 	Keep  Keep
 	Shell io.Writer
+
+	// SuiteTree is a folder with a whole tests/ tree of OpenHPC, which is run as well.
+	SuiteTree string
 
 	// FailFast begins no further build once one has failed. Retry is how often a job
 	// is tried again after a fault of the infrastructure.
@@ -154,6 +158,16 @@ func New(opt Options) (*Matrix, error) {
 			return nil, &UsageError{fmt.Errorf("the folder %q: %w", *dir, err)}
 		}
 		*dir = abs
+	}
+	if opt.SuiteTree != "" {
+		abs, err := filepath.Abs(opt.SuiteTree)
+		if err == nil {
+			_, err = suitetree.Configure(abs)
+		}
+		if err != nil {
+			return nil, &UsageError{err}
+		}
+		opt.SuiteTree = abs
 	}
 	cells, err := cellsOf(opt)
 	if err != nil {

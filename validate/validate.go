@@ -18,6 +18,7 @@ type Command struct {
 	Base    []string // folders with changes that the container begins with, the uppermost first; read-only
 	Changes string   // folder that holds earlier commands' changes and receives this one's; "" to forget them
 	Root    bool     // as root with what a package manager may do; otherwise an ordinary user without rights
+	User    uint32   // that user's number; 0: nobody's
 	Timeout time.Duration
 	Output  io.Writer // standard output
 	Errors  io.Writer // standard error; nil: Output

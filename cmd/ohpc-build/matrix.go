@@ -17,6 +17,7 @@ func newMatrix(f *flags) *cobra.Command {
 		refresh bool
 		o       outcomeFlags
 		to      string
+		tree    string
 		allow   diff.Allow
 		overlay overlayFlags
 	)
@@ -49,7 +50,7 @@ is published, by default in the channel updates.`,
 			if err := o.apply(cmd, &opt); err != nil {
 				return err
 			}
-			opt.Allow = allow
+			opt.Allow, opt.SuiteTree = allow, tree
 			if err := overlay.apply(cmd, &opt, &to); err != nil {
 				return err
 			}
@@ -78,6 +79,7 @@ is published, by default in the channel updates.`,
 	cmd.Flags().BoolVar(&allow.Downgrade, "allow-downgrade", false, "publish although packages are older than those that are published")
 	cmd.Flags().BoolVar(&allow.Removal, "allow-removal", false, "publish although packages are gone")
 	addTechPreview(cmd, &allow)
+	cmd.Flags().StringVar(&tree, "suite-tree", "", "`folder` with a tests/ tree of OpenHPC, to be run as part of the check suite")
 	return cmd
 }
 

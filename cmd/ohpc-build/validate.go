@@ -25,7 +25,7 @@ func newValidate(f *flags) *cobra.Command {
 		Args:  subcommand,
 		RunE:  help,
 	}
-	cmd.AddCommand(newValidateClosure(f), newValidateSignatures(f), newValidateContent(f), newValidateInstall(f), newValidateUpgrade(f), newValidateAll(f))
+	cmd.AddCommand(newValidateClosure(f), newValidateSignatures(f), newValidateContent(f), newValidateInstall(f), newValidateUpgrade(f), newValidateSuite(f), newValidateAll(f))
 	return cmd
 }
 

@@ -18,6 +18,7 @@ import (
 type packagesFlags struct {
 	repo, key, format string
 	from, base        string // of those that install and upgrade
+	suiteTree         string // of those that run tests
 }
 
 func newValidateContent(f *flags) *cobra.Command {
@@ -134,7 +135,12 @@ func (p *packagesFlags) prepare(cmd *cobra.Command, f *flags, key []byte, checks
 	case p.repo == "":
 		return nil, none, usageError("--repo names the repository to check")
 	}
-	m, err := f.matrix(nil)
+	opt, err := f.options(nil)
+	if err != nil {
+		return nil, none, err
+	}
+	opt.SuiteTree = p.suiteTree
+	m, err := matrix.New(opt)
 	if err != nil {
 		return nil, none, err
 	}

@@ -35,6 +35,10 @@ type Cell struct {
 	Before    *Tree
 	NotBefore string
 
+	// SuiteTree is a folder with a tree of tests as OpenHPC has it; "" for none. It
+	// is part of the check suite.
+	SuiteTree string
+
 	Exceptions []content.Exception // what recipes declare that packages may hold
 
 	// Timeout bounds one run of a package manager; 0: 20 minutes.
@@ -104,6 +108,7 @@ type check struct {
 	manager string   // of an installation or an upgrade
 	install *Install // nil: no installation
 	test    *Test    // nil: no test
+	tree    bool     // it is the tree of tests
 }
 
 // checks are those that the cell requires, in the order in which they begin.
@@ -122,6 +127,9 @@ func (c *Cell) checks() []check {
 		case name == suiteCheck:
 			for i := range c.Tests {
 				checks = append(checks, check{name: name, subject: c.Tests[i].Subject, test: &c.Tests[i]})
+			}
+			if c.SuiteTree != "" {
+				checks = append(checks, check{name: name, subject: "tree of tests", tree: true})
 			}
 		default:
 			checks = append(checks, check{name: name, subject: "all packages"})

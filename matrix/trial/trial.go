@@ -185,7 +185,7 @@ func (t *Trial) check(ctx context.Context, k check) (report.Check, error) {
 // or, of an installation, with the same of all packages that have a part in it. It
 // returns the names under which this one is to be remembered.
 func (t *Trial) known(ctx context.Context, k check, row *report.Check) ([]string, error) {
-	if t.cell.Fresh {
+	if t.cell.Fresh || k.tree {
 		return nil, nil
 	}
 	passed := func(name string) bool {
@@ -241,6 +241,8 @@ func (t *Trial) keepLog(k check, text []byte) (string, error) {
 
 func (t *Trial) try(ctx context.Context, k check) (validate.Check, error) {
 	switch {
+	case k.tree:
+		return t.trySuiteTree(ctx, k)
 	case k.test != nil:
 		return t.trySuite(ctx, k)
 	case k.name == closureCheck:
@@ -284,6 +286,9 @@ func (c *container) Run(ctx context.Context, cmd validate.Command) error {
 		s.Stderr = cmd.Output
 	}
 	s.Layers = slices.Concat(cmd.Base, s.Layers)
+	if cmd.User != 0 {
+		s.UID, s.GID = cmd.User, cmd.User
+	}
 	if cmd.Root {
 		s.UID, s.GID, s.Privileges = 0, 0, sandbox.PackageManager
 	}

@@ -1,0 +1,1 @@
+@test "not called for" { false; }
