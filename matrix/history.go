@@ -2,8 +2,6 @@ package matrix
 
 import (
 	"context"
-	"encoding/json"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -124,13 +122,9 @@ func samples(all []state.Sample, of map[string]bool) map[string][]report.Sample 
 // compare tells in the report what changed since the run whose report is in the same
 // folder.
 func (m *Matrix) compare() {
-	text, err := os.ReadFile(filepath.Join(m.opt.Out, "report", "matrix.json"))
-	if err != nil {
-		return
-	}
-	var before report.Run
-	if json.Unmarshal(text, &before) == nil && before.Version == report.Version {
-		m.report.Previous = report.Compare(&before, m.report)
+	// A report that cannot be read is replaced by one that can.
+	if before, err := report.Before(filepath.Join(m.opt.Out, "report")); err == nil {
+		m.report.Previous = report.Compare(before, m.report)
 	}
 }
 

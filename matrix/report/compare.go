@@ -14,8 +14,12 @@ func Compare(before, now *Run) *Previous {
 	p := &Previous{Started: before.Started, Result: before.Result, Seconds: before.Seconds}
 	old, current := jobsByID(before), jobsByID(now)
 	whole := before.Error == "" && now.Error == "" && len(before.Recipes) == 0 && len(now.Recipes) == 0
-	for _, j := range now.Jobs {
+	for i := range now.Jobs {
+		j := &now.Jobs[i]
 		was, known := old[j.ID]
+		if !known {
+			was = &Job{}
+		}
 		switch {
 		case j.Result == Fail && was.Result != Fail:
 			p.Failing = append(p.Failing, j.ID)
@@ -27,9 +31,9 @@ func Compare(before, now *Run) *Previous {
 		}
 		p.Packages = append(p.Packages, packageChanges(was, j)...)
 	}
-	for _, j := range before.Jobs {
-		if _, still := current[j.ID]; !still && whole {
-			p.Gone = append(p.Gone, j.ID)
+	for id := range old {
+		if current[id] == nil && whole {
+			p.Gone = append(p.Gone, id)
 		}
 	}
 	checks := map[string]Outcome{}
@@ -60,15 +64,15 @@ func (p *Previous) Empty() bool {
 
 func (o Outcome) succeeded() bool { return o == Built || o == Reused || o == Shared || o == Pass }
 
-func jobsByID(r *Run) map[string]Job {
-	byID := make(map[string]Job, len(r.Jobs))
-	for _, j := range r.Jobs {
-		byID[j.ID] = j
+func jobsByID(r *Run) map[string]*Job {
+	byID := make(map[string]*Job, len(r.Jobs))
+	for i := range r.Jobs {
+		byID[r.Jobs[i].ID] = &r.Jobs[i]
 	}
 	return byID
 }
 
-func packageChanges(was, now Job) []PackageChange {
+func packageChanges(was, now *Job) []PackageChange {
 	if len(was.Packages) == 0 {
 		return nil
 	}

@@ -19,8 +19,8 @@ func (r *Run) CriticalPath() []string {
 		path = append([]string{last.ID}, path...)
 		var before Job
 		for _, id := range last.Needs {
-			if j := byID[id]; j.Seconds > 0 && ended(j) > ended(before) {
-				before = j
+			if j := byID[id]; j != nil && j.Seconds > 0 && ended(*j) > ended(before) {
+				before = *j
 			}
 		}
 		last = before

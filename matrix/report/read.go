@@ -59,3 +59,83 @@ func Read(dir string) (*Run, error) {
 	}
 	return r, nil
 }
+
+// Before reads of the matrix.json in a report's folder what [Compare] looks at, job by
+// job: of many jobs all together are too much to be held beside those of a new run.
+func Before(dir string) (*Run, error) {
+	path := filepath.Join(dir, Name)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the report: %w", err)
+	}
+	defer f.Close()
+	r, err := before(json.NewDecoder(io.LimitReader(f, maximumSize)))
+	if err != nil {
+		return nil, fmt.Errorf("reading the report %s: %w", path, err)
+	}
+	if r.Version != Version {
+		return nil, &VersionError{Path: path, Version: r.Version}
+	}
+	return r, nil
+}
+
+func before(dec *json.Decoder) (*Run, error) {
+	r := &Run{}
+	fields := map[string]any{
+		"version": &r.Version, "recipes": &r.Recipes, "result": &r.Result, "error": &r.Error,
+		"started": &r.Started, "seconds": &r.Seconds, "checks": &r.Checks,
+	}
+	if err := delimiter(dec, '{'); err != nil {
+		return nil, err
+	}
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		if name == "jobs" {
+			if err := r.beforeJobs(dec); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		into, wanted := fields[fmt.Sprint(name)]
+		if !wanted {
+			into = &json.RawMessage{}
+		}
+		if err := dec.Decode(into); err != nil {
+			return nil, err
+		}
+	}
+	return r, delimiter(dec, '}')
+}
+
+func (r *Run) beforeJobs(dec *json.Decoder) error {
+	if err := delimiter(dec, '['); err != nil {
+		return err
+	}
+	for dec.More() {
+		var j struct {
+			ID       string
+			Result   Outcome
+			Packages []struct{ File string }
+		}
+		if err := dec.Decode(&j); err != nil {
+			return err
+		}
+		was := Job{ID: j.ID, Result: j.Result}
+		for _, p := range j.Packages {
+			was.Packages = append(was.Packages, Package{File: p.File})
+		}
+		r.Jobs = append(r.Jobs, was)
+	}
+	return delimiter(dec, ']')
+}
+
+func delimiter(dec *json.Decoder, want json.Delim) error {
+	token, err := dec.Token()
+	if err == nil && token != want {
+		err = fmt.Errorf("it has %v where %v should be", token, want)
+	}
+	return err
+}

@@ -3,6 +3,7 @@ package report_test
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,6 +38,36 @@ func TestGolden(t *testing.T) {
 	var table strings.Builder
 	require.NoError(t, r.Table(&table))
 	golden(t, "testdata/table.txt", []byte(table.String()))
+}
+
+func TestTheDocumentIsWrittenAsAWhole(t *testing.T) {
+	for name, change := range map[string]func(*report.Run){
+		"as it is":    func(*report.Run) {},
+		"no job":      func(r *report.Run) { r.Jobs = []report.Job{} },
+		"null":        func(r *report.Run) { r.Jobs = nil },
+		"its own end": func(r *report.Run) { r.Error, r.Jobs[0].Reason = "\n  \"jobs\": null,\n", "\n  ],\n" },
+	} {
+		r := reporttest.Sample()
+		change(r)
+		want, err := json.MarshalIndent(r, "", "  ")
+		require.NoError(t, err)
+		got, err := r.JSON()
+		require.NoError(t, err)
+		require.Equal(t, string(want)+"\n", string(got), name)
+	}
+}
+
+func TestALongTableLeavesOutWhereNothingHappened(t *testing.T) {
+	r := reporttest.Sample()
+	for i := range 6000 {
+		r.Jobs = append(r.Jobs, report.Job{Recipe: fmt.Sprintf("old%d", i), Target: r.Cells[0].Target, Arch: r.Cells[0].Arch, Result: report.Reused})
+	}
+	var table strings.Builder
+	require.NoError(t, r.Table(&table))
+	require.Contains(t, table.String(), "\nscotch ")
+	require.NotContains(t, table.String(), "old17")
+	require.Regexp(t, `\(60\d\d rows more in which all is reused; matrix.json has them\)`, table.String())
+	require.Less(t, strings.Count(table.String(), "\n"), 50)
 }
 
 func TestStatusAndResultFollowFromJobsAndChecks(t *testing.T) {
@@ -102,6 +133,37 @@ func changed(t *testing.T, r *report.Run, change func(*report.Run)) *report.Run 
 	require.NoError(t, json.Unmarshal(b, c))
 	change(c)
 	return c
+}
+
+func TestBeforeIsEnoughToCompareWith(t *testing.T) {
+	dir := t.TempDir()
+	_, err := report.Before(dir)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	first, second := reporttest.Sample(), reporttest.Sample()
+	first.Recipes = []string{"scotch"}
+	first.History = map[string][]report.Sample{"x": {{Seconds: 1}}}
+	first.Jobs = append(first.Jobs, report.Job{ID: "gone/x", Result: report.Fail, Packages: []report.Package{{File: "gone-1-1.noarch.rpm"}}})
+	doc, err := first.JSON()
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, report.Name), doc, 0o644))
+	all, err := report.Read(dir)
+	require.NoError(t, err)
+	before, err := report.Before(dir)
+	require.NoError(t, err)
+	require.Equal(t, report.Compare(all, second), report.Compare(before, second))
+	require.Empty(t, before.Jobs[0].Recipe)
+
+	for text, want := range map[string]string{
+		`{"version":99,"jobs":[]}`: "has version 99 of the report's format",
+		`{"version":1,"jobs":[{`:   "unexpected EOF",
+		`{"version":1,"jobs":{}}`:  "it has { where [ should be",
+		`[]`:                       "it has [ where { should be",
+		``:                         "EOF",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, report.Name), []byte(text), 0o644))
+		_, err := report.Before(dir)
+		require.ErrorContains(t, err, want)
+	}
 }
 
 func TestCompare(t *testing.T) {

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,11 +14,49 @@ import (
 
 // JSON is the document matrix.json.
 func (r *Run) JSON() ([]byte, error) {
-	doc, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("writing the report: %w", err)
+	var b bytes.Buffer
+	err := r.WriteJSON(&b)
+	return b.Bytes(), err
+}
+
+// WriteJSON writes the document matrix.json, job by job: of many jobs it is too long
+// to be held in memory twice.
+func (r *Run) WriteJSON(w io.Writer) error {
+	head := *r
+	const none = "\n  \"jobs\": null,\n" // at this indentation there is no other
+	if len(r.Jobs) > 0 {
+		head.Jobs = nil
 	}
-	return append(doc, '\n'), nil
+	doc, err := json.MarshalIndent(head, "", "  ")
+	if err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	before, after, cut := bytes.Cut(doc, []byte(none))
+	out := bufio.NewWriter(w)
+	out.Write(before)
+	if cut && len(r.Jobs) > 0 {
+		out.WriteString("\n  \"jobs\": [")
+		for i, j := range r.Jobs {
+			text, err := json.MarshalIndent(j, "    ", "  ")
+			if err != nil {
+				return fmt.Errorf("writing the report: %w", err)
+			}
+			if i > 0 {
+				out.WriteByte(',')
+			}
+			out.WriteString("\n    ")
+			out.Write(text)
+		}
+		out.WriteString("\n  ],\n")
+	} else if cut {
+		out.WriteString(none)
+	}
+	out.Write(after)
+	out.WriteByte('\n')
+	if err := out.Flush(); err != nil { // tells what any of these met
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	return nil
 }
 
 // Table prints recipe × cell, then check × cell, then the cells' standing.
@@ -95,12 +135,33 @@ func (g *grid) set(row [2]string, target, arch, text string) {
 	g.text[row][[2]string{target, arch}] = plain.Text(text)
 }
 
+// maxRows is how many rows are printed as they are. Of more, those in which nothing
+// happened are only counted.
+const maxRows = 5000
+
 func (g *grid) print(w io.Writer) {
+	left := 0
 	for _, row := range g.order {
+		if len(g.order) > maxRows && g.quiet(row) {
+			left++
+			continue
+		}
 		line := row[0] + "\t" + row[1]
 		for _, c := range g.cells {
 			line += "\t" + dash(g.text[row][[2]string{c.Target, c.Arch}])
 		}
 		fmt.Fprintln(w, line)
 	}
+	if left > 0 {
+		fmt.Fprintf(w, "(%d rows more in which all is reused; matrix.json has them)\n", left)
+	}
+}
+
+func (g *grid) quiet(row [2]string) bool {
+	for _, text := range g.text[row] {
+		if text != string(Reused) && text != string(Shared) {
+			return false
+		}
+	}
+	return true
 }

@@ -16,11 +16,14 @@ function head() {
   const failed = run.result === "fail";
   $("result").append(el("span", { class: "sign", "aria-hidden": "true" }, failed ? "✕" : "✓"), failed ? " Failed" : " Passed");
   $("result").classList.add(failed ? "fail" : "built");
-  const n = counts(jobs), c = counts(checks);
+  const n = counts(jobs), c = counts(checks), hidden = Object.entries(omitted).filter(([r]) => n.has(r));
+  for (const [r, k] of hidden) n.set(r, n.get(r) + k);
+  const left = hidden.reduce((sum, [, k]) => sum + k, 0);
   const say = (m, of) => of.filter((r) => m.get(r)).map((r) => `${m.get(r).toLocaleString("en")} ${resultOf(r).name}`).join(", ") || "none";
   $("headline").textContent = plain(`OpenHPC ${run.release}`);
   add($("subline"), [
-    el("span", {}, `${plural(jobs.length, "job")}: ${say(n, ["fail", "built", "reused", "shared", "skip"])}`),
+    el("span", {}, `${plural(jobs.length + left, "job")}: ${say(n, ["fail", "built", "reused", "shared", "skip"])}`),
+    left ? el("span", {}, "those reused or shared are not shown here; matrix.json has all") : null,
     checks.length ? el("span", {}, `${plural(checks.length, "check")}: ${say(c, ["fail", "pass", "reused", "skip"])}`) : null,
     el("span", {}, human(run.seconds || 0)), el("span", {}, when(run.started)), el("span", {}, `ohpc-build ${plain(run.program)}`),
   ]);

@@ -2,6 +2,7 @@
 
 const given = JSON.parse(document.getElementById("data").textContent);
 const run = given.run;
+const omitted = given.omitted || {}; // jobs that are not here, by result
 const rules = given.rules.map((r) => new RegExp(r));
 const critical = new Set(given.critical);
 

@@ -28,10 +28,38 @@ var scripts = []string{"model.js", "dom.js", "grid.js", "log.js", "detail.js", "
 // document is what the page is given.
 type document struct {
 	Run      *report.Run                 `json:"run"`
+	Omitted  map[report.Outcome]int      `json:"omitted,omitempty"` // jobs that the page does not show
 	Timeline []report.Bar                `json:"timeline"`
 	Critical []string                    `json:"critical"` // IDs of jobs
 	Logs     map[string]*excerpt.Excerpt `json:"logs"`     // of what failed, by path
 	Rules    []string                    `json:"rules"`    // regular expressions of lines that tell a failure
+}
+
+// maxJobs is how many jobs a page shows as they are. Of more it shows those that had
+// something happen to them, and counts the others: a browser needs minutes for them.
+const maxJobs = 20_000
+
+// shown is what of a run the page shows.
+func shown(r *report.Run) (*report.Run, map[report.Outcome]int) {
+	if len(r.Jobs) <= maxJobs {
+		return r, nil
+	}
+	less, omitted := *r, map[report.Outcome]int{}
+	less.Jobs = []report.Job{}
+	for _, j := range r.Jobs {
+		if j.Result == report.Reused || j.Result == report.Shared {
+			omitted[j.Result]++
+		} else {
+			less.Jobs = append(less.Jobs, j)
+		}
+	}
+	less.History = map[string][]report.Sample{}
+	for _, j := range less.Jobs {
+		if h := r.History[j.ID]; h != nil {
+			less.History[j.ID] = h
+		}
+	}
+	return &less, omitted
 }
 
 // Write writes the page. logs are the ends of the logs of what failed: a page that
@@ -39,7 +67,8 @@ type document struct {
 func Write(w io.Writer, r *report.Run, logs map[string]*excerpt.Excerpt) error {
 	// encoding/json writes <, > and & as \u003c …, so that no word of a log ends
 	// the script element or opens a comment in it.
-	data, err := json.Marshal(document{Run: r, Timeline: r.Timeline(), Critical: r.CriticalPath(), Logs: logs, Rules: excerpt.Rules()})
+	run, omitted := shown(r)
+	data, err := json.Marshal(document{Run: run, Omitted: omitted, Timeline: r.Timeline(), Critical: r.CriticalPath(), Logs: logs, Rules: excerpt.Rules()})
 	if err != nil {
 		return fmt.Errorf("writing the page: %w", err)
 	}

@@ -1,9 +1,11 @@
 package page_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -48,4 +50,30 @@ func TestForeignWordsStayInTheirPlace(t *testing.T) {
 func hash(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+func TestThePageOfVeryManyJobsHasThoseThatRan(t *testing.T) {
+	r := reporttest.Sample()
+	ran := 0
+	for _, j := range r.Jobs {
+		if j.Result != report.Reused && j.Result != report.Shared {
+			ran++
+		}
+	}
+	for i := range 30_000 {
+		r.Jobs = append(r.Jobs, report.Job{ID: fmt.Sprintf("old-%d/x", i), Result: report.Reused})
+	}
+	var b bytes.Buffer
+	require.NoError(t, page.Write(&b, r, nil))
+	require.Less(t, b.Len(), 200_000)
+	require.NotContains(t, b.String(), "old-17")
+	_, data, _ := strings.Cut(b.String(), `id="data">`)
+	data, _, _ = strings.Cut(data, "</script>")
+	var doc struct {
+		Run     report.Run
+		Omitted map[report.Outcome]int
+	}
+	require.NoError(t, json.Unmarshal([]byte(data), &doc))
+	require.Len(t, doc.Run.Jobs, ran)
+	require.Equal(t, len(r.Jobs), ran+doc.Omitted[report.Reused]+doc.Omitted[report.Shared])
 }

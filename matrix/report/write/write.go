@@ -2,7 +2,7 @@
 package write
 
 import (
-	"bytes"
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +25,7 @@ func Folder(dir string, r *report.Run) error {
 	}
 	if r.Previous == nil {
 		// A report that cannot be read is replaced by one that can.
-		if before, err := report.Read(dir); err == nil {
+		if before, err := report.Before(dir); err == nil {
 			r.Previous = report.Compare(before, r)
 		}
 	}
@@ -33,39 +33,48 @@ func Folder(dir string, r *report.Run) error {
 	if err != nil {
 		return err
 	}
-	doc, err := r.JSON()
-	if err != nil {
-		return err
-	}
-	// The other forms can be made again from matrix.json, so it comes first and
-	// does not depend on them.
-	errs := []error{replace(filepath.Join(dir, report.Name), doc)}
+	var errs []error
 	for _, form := range []struct {
 		name  string
 		write func(io.Writer) error
 	}{
+		// The other forms can be made again from matrix.json, so it comes first and
+		// does not depend on them.
+		{report.Name, r.WriteJSON},
 		{"index.html", func(w io.Writer) error { return page.Write(w, r, logs) }},
 		{"junit.xml", func(w io.Writer) error { return junit.Write(w, r, logs) }},
 		{"trace.json", func(w io.Writer) error { return trace.Write(w, r) }},
 	} {
-		var b bytes.Buffer
-		err := form.write(&b)
-		if err == nil {
-			err = replace(filepath.Join(dir, form.name), b.Bytes())
-		}
-		errs = append(errs, err)
+		errs = append(errs, replace(filepath.Join(dir, form.name), form.write))
 	}
 	return errors.Join(errs...)
 }
 
-// replace makes path hold b; a reader sees the old file or the new one.
-func replace(path string, b []byte) error {
+// replace makes path hold what is written; a reader sees the old file or the new one.
+func replace(path string, write func(io.Writer) error) error {
 	tmp := path + ".new"
-	if err := os.WriteFile(tmp, b, 0o644); err != nil {
+	if err := writeFile(tmp, write); err != nil {
+		os.Remove(tmp)
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	if err := os.Rename(tmp, path); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	return nil
+}
+
+func writeFile(path string, write func(io.Writer) error) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	b := bufio.NewWriter(f)
+	if err := write(b); err != nil {
+		return err
+	}
+	if err := b.Flush(); err != nil {
+		return err
+	}
+	return f.Close()
 }
