@@ -78,9 +78,11 @@ A test.
 `, time.Now().UnixNano(), name, tags, sections)}
 }
 
-// file is a section list of a package that holds one file.
+// file is a section list of a package that holds one file, and the folders that would
+// stay behind if nobody owned them.
 func file(name, content string) string {
-	return "%install\nmkdir -p %{buildroot}/opt/ohpc/test\necho '" + content + "' > %{buildroot}/opt/ohpc/test/" + name + "\n%files\n/opt/ohpc/test/" + name
+	return "%install\nmkdir -p %{buildroot}/opt/ohpc/test\necho '" + content + "' > %{buildroot}/opt/ohpc/test/" + name +
+		"\n%files\n%dir /opt/ohpc\n%dir /opt/ohpc/test\n/opt/ohpc/test/" + name
 }
 
 func (l *line) meta(name string, requires ...string) {

@@ -115,7 +115,7 @@ func TestTreeToRepository(t *testing.T) {
 	m, err := matrix.New(opt)
 	require.NoError(t, err)
 	r, err := m.Run(t.Context())
-	require.NoError(t, err)
+	require.NoError(t, err, r.Failures())
 	for _, recipe := range opt.Recipes {
 		require.Contains(t, []any{report.Built, report.Reused}, job(t, r, recipe).Result)
 	}
@@ -123,7 +123,9 @@ func TestTreeToRepository(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, published)
 	for _, c := range r.Checks {
-		require.Equal(t, report.Pass, c.Result, c.Subject)
+		if c.Name != "upgrade" { // nothing was published yet
+			require.Equal(t, report.Pass, c.Result, c.Subject)
+		}
 	}
 }
 

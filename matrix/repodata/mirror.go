@@ -20,9 +20,10 @@ import (
 )
 
 const (
-	maxSmall   = 4 << 20   // bytes of repomd.xml and of what stands beside it
-	maxPackage = 16 << 30  // bytes of one package
-	maxMirror  = 200 << 30 // bytes of all packages that are downloaded
+	maxSmall    = 4 << 20   // bytes of repomd.xml and of what stands beside it
+	maxPackage  = 16 << 30  // bytes of one package
+	maxMetadata = 4 << 30   // bytes of all metadata
+	maxMirror   = 200 << 30 // bytes of all packages that are downloaded
 )
 
 // Records are what primary says of each package: where its file is, how large it is
@@ -170,11 +171,13 @@ func (r *Repository) localMetadata(ctx context.Context, dir string) error {
 			return err
 		}
 	}
+	// A client may want any of them: zypper refuses a repository without its groups.
+	var total int64
 	for _, d := range r.md.Data {
-		if d.Type != "primary" && d.Type != "filelists" {
-			continue
+		if total += d.Size; d.Size < 0 || total > maxMetadata {
+			return fmt.Errorf("downloading %s: its metadata have more than %d GiB", r, int64(maxMetadata>>30))
 		}
-		// What is downloaded is verified when it is read.
+		// What is downloaded is verified when it is read, here or by the client.
 		file, err := r.source.open(ctx, d.Location)
 		if err != nil {
 			return err

@@ -40,11 +40,16 @@ func (t *Trial) tryUpgrade(ctx context.Context, k check) (validate.Check, error)
 	if err != nil {
 		return validate.Check{}, err
 	}
-	names, err := t.together(ctx, old)
+	offers, err := t.offers(ctx)
 	if err != nil {
 		return validate.Check{}, err
 	}
-	offers, err := t.offers(ctx)
+	// What changes comes first: of two that exclude each other it is the one to try.
+	// Then meta-packages: they are what users install.
+	slices.SortFunc(old, func(a, b *rpm.Package) int {
+		return cmp.Or(offers.rank(a)-offers.rank(b), min(a.FileCount(), 1)-min(b.FileCount(), 1), cmp.Compare(a.Name, b.Name))
+	})
+	names, err := t.together(ctx, old)
 	if err != nil {
 		return validate.Check{}, err
 	}
@@ -93,10 +98,6 @@ func (t *Trial) headersOf(ctx context.Context, trees []Tree) ([]*rpm.Package, er
 	for _, p := range newest {
 		all = append(all, p)
 	}
-	// Meta-packages first: they are what users install.
-	slices.SortFunc(all, func(a, b *rpm.Package) int {
-		return cmp.Or(cmp.Compare(min(a.FileCount(), 1), min(b.FileCount(), 1)), cmp.Compare(a.Name, b.Name))
-	})
 	return all, nil
 }
 
@@ -150,21 +151,32 @@ func (t *Trial) offers(ctx context.Context) (offered, error) {
 		trees = append(trees, *t.cell.Base)
 	}
 	all, err := t.headersOf(ctx, trees)
-	return offered(all), err
+	o := offered{}
+	for _, p := range all {
+		o[p.Name] = p
+	}
+	return o, err
 }
 
 // offered implements [upgrade.Offers].
-type offered []*rpm.Package
+type offered map[string]*rpm.Package
+
+// rank is 0 for packages that are offered in another version than they have.
+func (o offered) rank(p *rpm.Package) int {
+	if evr, ok := o.Newest(p.Name, p.Arch); ok && evr.Compare(p.EVR()) != 0 {
+		return 0
+	}
+	return 1
+}
 
 // Newest implements [upgrade.Offers]. A package is the same when it becomes noarch, or
 // ceases to be.
 func (o offered) Newest(name, _ string) (rpm.EVR, bool) {
-	for _, p := range o {
-		if p.Name == name {
-			return p.EVR(), true
-		}
+	p, ok := o[name]
+	if !ok {
+		return rpm.EVR{}, false
 	}
-	return rpm.EVR{}, false
+	return p.EVR(), true
 }
 
 // Obsoletes implements [upgrade.Offers].

@@ -77,8 +77,9 @@ func (t *Trial) remove(ctx context.Context, at client.Place, came []client.Insta
 		return &validate.Finding{Text: "removing it also took away " + list(client.Strings(gone))}
 	}
 	blame := newBlame(came, t.Header)
-	changes, err := remains.Find(ctx, t.Changes, t.Below, func(path string) bool {
-		return remains.OfSystem(path) || blame.expected(path)
+	changes, err := remains.Find(ctx, t.Changes, t.Below, remains.Options{
+		Expected: func(path string) bool { return remains.OfSystem(path) || blame.expected(path) },
+		Owned:    func(path string) bool { return blame.owners[path] != "" },
 	})
 	if err != nil {
 		return err

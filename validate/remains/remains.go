@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -41,18 +42,28 @@ const (
 const (
 	maxChanges = 200
 	maxEntries = 1 << 20
+	maxDepth   = 64
 )
+
+// Options say what is known of paths in the container.
+type Options struct {
+	// Expected says what may stay, with all that is below it.
+	Expected func(path string) bool
+	// Owned says which folders a package has. They stay because of what else is in them,
+	// and that is told; or empty, because rpm removed them before what was in them.
+	Owned func(path string) bool
+}
 
 // Find compares the changes in the folder upper with the layers below it, the
 // uppermost first, and tells in order of their paths what is not as it was. A folder
-// whose all is new is one change. What is expected is passed over, with all that is
-// below it.
-func Find(ctx context.Context, upper string, below []string, expected func(path string) bool) ([]Change, error) {
-	w := &walk{ctx: ctx, upper: upper, below: below, expected: expected}
+// whose all is new is one change, told by the only folder in it if there is but one.
+func Find(ctx context.Context, upper string, below []string, o Options) ([]Change, error) {
+	w := &walk{ctx: ctx, upper: upper, below: below, expected: o.Expected, owned: o.Owned}
 	err := filepath.WalkDir(upper, w.visit)
 	if err != nil && !errors.Is(err, errEnough) {
 		return nil, fmt.Errorf("looking for what is left: %w", err)
 	}
+	slices.SortFunc(w.changes, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })
 	return w.changes, nil
 }
 
@@ -63,6 +74,7 @@ type walk struct {
 	upper    string
 	below    []string
 	expected func(path string) bool
+	owned    func(path string) bool
 	entries  int
 	changes  []Change
 }
@@ -109,8 +121,13 @@ func (w *walk) visit(at string, e fs.DirEntry, err error) error {
 		return w.hidden(rel)
 	case how == "":
 		return nil
-	case how == Left && e.IsDir() && (hierarchy[path] || w.holdsExpected(at, path)):
+	case how == Gone && hierarchy[path]:
+		return nil // whoever has it in a package removes it with the last one
+	case how == Left && e.IsDir() && (hierarchy[path] || w.owned(path) || w.holdsExpected(at, path)):
 		return nil // what is left in it is told by its own path
+	}
+	if how == Left && e.IsDir() {
+		path += only(at)
 	}
 	if err := w.tell(Change{path, how}); err != nil {
 		return err
@@ -127,6 +144,20 @@ func (w *walk) tell(c Change) error {
 		return errEnough
 	}
 	return nil
+}
+
+// only is the way down a new folder, as long as there is one folder and nothing else: the
+// last one tells most of who made it.
+func only(dir string) string {
+	way := ""
+	for range maxDepth {
+		entries, err := os.ReadDir(dir + filepath.FromSlash(way))
+		if err != nil || len(entries) != 1 || !entries[0].IsDir() {
+			break
+		}
+		way += "/" + entries[0].Name()
+	}
+	return way
 }
 
 // holdsExpected says whether something below a new folder is expected, so that the

@@ -9,7 +9,7 @@ var system = []string{
 	// rpm's database, the managers' own, their caches and logs
 	"/var/lib/rpm", "/usr/lib/sysimage/rpm",
 	"/var/lib/dnf", "/usr/lib/sysimage/libdnf5", "/var/cache/dnf", "/var/cache/libdnf5", "/var/log/dnf*", "/var/log/hawkey.log",
-	"/var/lib/zypp", "/var/cache/zypp", "/var/log/zypp", "/var/log/zypper.log", "/run/zypp.pid", "/var/run/zypp.pid",
+	"/var/lib/zypp", "/var/cache/zypp", "/var/log/zypp", "/var/log/zypper.log", "/var/log/YaST2", "/var/adm/mount", "/var/adm/update-messages", "/var/adm/update-scripts", "/var/adm/backup", "/run/zypp.pid", "/var/run/zypp.pid",
 	// caches of what is installed, which triggers make
 	"/etc/ld.so.cache", "/var/cache/ldconfig", "/var/cache/man", "/usr/share/mime", "/usr/share/info/dir",
 	// Users and groups stay: their numbers must not be given to others (Fedora:
@@ -24,6 +24,7 @@ var system = []string{
 // other package does. A system that was not made of packages may lack them.
 var hierarchy = map[string]bool{
 	"/etc/opt": true, "/etc/profile.d": true, "/etc/skel": true, "/etc/sysconfig": true,
+	"/etc/pki": true, "/etc/pki/rpm-gpg": true, "/etc/yum.repos.d": true, "/etc/zypp/repos.d": true,
 	"/opt": true, "/srv": true, "/usr/include": true, "/usr/lib64": true, "/usr/libexec": true, "/usr/src": true, "/var/opt": true,
 	"/usr/share/doc": true, "/usr/share/info": true, "/usr/share/licenses": true, "/usr/share/man": true,
 	"/usr/share/man/man1": true, "/usr/share/man/man2": true, "/usr/share/man/man3": true, "/usr/share/man/man4": true,

@@ -1,0 +1,101 @@
+package matrix_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ohpc-build/ohpc-build/builder/emulate"
+	"github.com/ohpc-build/ohpc-build/matrix"
+	"github.com/ohpc-build/ohpc-build/matrix/report"
+	"github.com/ohpc-build/ohpc-build/repo/layout"
+	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
+)
+
+// results are the outcomes of checks by name and subject.
+func results(r *report.Run) map[string]report.Outcome {
+	all := map[string]report.Outcome{}
+	for _, c := range r.Checks {
+		all[c.Name+" "+c.Subject] = c.Result
+	}
+	return all
+}
+
+// TestRebuiltOverAnOlderRepository is the story that this project began with: one
+// package is rebuilt, and must come over the old ones by an ordinary upgrade. In the
+// first repository there are packages that exclude each other, too.
+func TestRebuiltOverAnOlderRepository(t *testing.T) {
+	l := newLine(t)
+	l.component("server", "", "Requires: common-ohpc", file("server", "one"))
+	l.component("common", "", "", file("common", "one"))
+	l.component("rival", "", "Conflicts: server-ohpc", file("rival", "one"))
+	r, err := l.new(t).Run(t.Context())
+	require.NoError(t, err, r.Failures())
+	got := results(r)
+	for _, subject := range []string{"server with dnf", "rival with dnf", "server with zypper", "rival with zypper"} {
+		require.Equal(t, report.Pass, got["install "+subject], "what excludes each other is tried alone")
+	}
+	base := filepath.Join(l.opt.Out, "repos/OpenHPC/3/Debian_12")
+	before, err := os.Readlink(base)
+	require.NoError(t, err)
+
+	// Under the same version the users would never get it.
+	l.component("server", "", "Requires: common-ohpc", file("server", "two"))
+	l.opt.Overlay, l.opt.Channel, l.opt.Recipes = matrix.Overlay{On: base}, layout.Updates, []string{"server"}
+	_, err = l.new(t).Run(t.Context())
+	var failed *matrix.FailedError
+	require.ErrorAs(t, err, &failed)
+	require.ErrorContains(t, err, "server-ohpc-1-1."+emulate.Host()+" is not newer than server-ohpc-1-1."+emulate.Host()+" of "+base)
+	require.ErrorContains(t, err, "raise the version or the release")
+
+	spec := l.files["components/test/server/SPECS/server.spec"]
+	spec.Data = []byte(strings.Replace(string(spec.Data), "Release: 1\n", "Release: 2\n", 1))
+	r, err = l.new(t).Run(t.Context())
+	require.NoError(t, err, r.Failures())
+	require.Equal(t, 2, r.Snapshots[0].Packages, "the rebuilt one and its source, nothing else")
+	require.Equal(t, "repos/OpenHPC/3/updates/Debian_12", r.Snapshots[0].Path)
+	got = results(r)
+	for _, check := range []string{
+		"closure all packages", "install server with dnf", "install server with zypper", "upgrade all packages with dnf", "upgrade all packages with zypper",
+	} {
+		require.Equal(t, report.Pass, got[check], check)
+	}
+	after, err := os.Readlink(base)
+	require.NoError(t, err)
+	require.Equal(t, before, after, "the base stays as it is")
+
+	// What neither has is missing from the union.
+	spec.Data = []byte(strings.Replace(strings.Replace(string(spec.Data), "Release: 2\n", "Release: 3\n", 1), "Requires: common-ohpc", "Requires: common-ohpc >= 2", 1))
+	r, err = l.new(t).Run(t.Context())
+	require.ErrorAs(t, err, &failed)
+	require.Equal(t, report.Fail, results(r)["closure all packages"])
+	require.Equal(t, report.Fail, results(r)["upgrade all packages with dnf"])
+}
+
+func TestWhatCannotBeAnOverlay(t *testing.T) {
+	l := newLine(t)
+	l.component("one", "", "", file("one", "one"))
+	l.opt.Recipes = []string{"one"}
+	l.new(t)
+	refused := func(want string) {
+		t.Helper()
+		m, err := matrix.New(l.opt)
+		if err == nil {
+			_, err = m.Run(t.Context())
+		}
+		require.ErrorAs(t, err, new(*matrix.UsageError))
+		require.ErrorContains(t, err, want)
+	}
+	l.opt.Overlay.On = t.TempDir()
+	refused("name the folder that holds repodata")
+	_, err := rpmmd.Write(t.Context(), l.opt.Overlay.On, nil, rpmmd.Options{})
+	require.NoError(t, err)
+	refused("its metadata are not signed")
+	require.NoError(t, os.WriteFile(filepath.Join(l.opt.Overlay.On, rpmmd.RepomdFile+".asc"), []byte("no signature"), 0o644))
+	refused("name the public key that it is signed with")
+	l.opt.Recipes = nil
+	refused("name the recipes")
+}
