@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/ohpc-build/ohpc-build/builder/rootless"
@@ -26,7 +27,14 @@ const (
 	exitInterrupted = 130 // interrupted; the next run resumes
 )
 
+// memoryGoal is up to how many bytes garbage is left to lie: a plan of a hundred
+// thousand jobs holds half as much, and is to fit into 1 GiB. It is no limit.
+const memoryGoal = 850 << 20
+
 func main() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryGoal)
+	}
 	ctx, stop := interruptible()
 	err := becomeRoot()
 	if err == nil {
