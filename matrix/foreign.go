@@ -132,7 +132,8 @@ func (m *Matrix) checkForeign(ctx context.Context, f Foreign, exceptions []conte
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	if dir, err = f.Repository.Mirror(ctx, dir, m.store, m.forCells); err != nil {
+	// What the server has is under test, not what it had before.
+	if dir, err = f.Repository.Local(ctx, dir, m.forCells); err != nil {
 		return nil, &UsageError{err}
 	}
 	installs := map[string][]trial.Install{}

@@ -133,6 +133,46 @@ func TestValidatePackages(t *testing.T) {
 	}
 }
 
+func TestValidateInstalls(t *testing.T) {
+	testenv.Integration(t)
+	testenv.Root(t)
+	testenv.Programs(t, "runc", "rpmkeys")
+	key, err := sign.Generate(sign.Params{Name: "Ours", Email: "test@example.org"})
+	require.NoError(t, err)
+	keyFile := filepath.Join(t.TempDir(), "key.asc")
+	require.NoError(t, os.WriteFile(keyFile, key.PublicKey(), 0o644))
+	lib := write.Package{Name: "lib", Arch: "noarch", Files: []write.File{{Path: "/opt/lib", Data: []byte("x")}}}
+	app := write.Package{Name: "app", Arch: "noarch", Requires: []rpm.Dependency{{Name: "lib"}}, Files: []write.File{{Path: "/opt/app", Data: []byte("x")}}}
+	base, baseURL := signedRepository(t, key, lib)
+	dir, url := signedRepository(t, key, app)
+	out := t.TempDir()
+	validate := func(args ...string) (int, string, string) {
+		all := []string{"--state", testenv.State(t), "--out", out, "--progress", "none", "--target", "Debian_12", "--arch", "x86_64", "validate"}
+		return run(t, append(append(all, args...), "--key", keyFile)...)
+	}
+	status, text, message := validate("install", "--repo", dir)
+	require.Equal(t, exitFailed, status, message)
+	require.Contains(t, text, "install of app with dnf: fail")
+	require.Contains(t, text, "nothing provides lib")
+	require.Contains(t, text, "install of app with zypper: fail")
+	require.NoFileExists(t, filepath.Join(out, "report", "matrix.json"))
+
+	status, text, message = validate("all", "--repo", url, "--base", baseURL)
+	require.Equal(t, exitOK, status, text+message)
+	for _, check := range []string{"closure", "signatures", "content", "install", "upgrade"} {
+		require.Contains(t, text, check)
+	}
+	require.Contains(t, text, "7 checks passed")
+	require.FileExists(t, filepath.Join(out, "report", "matrix.json"))
+	require.FileExists(t, filepath.Join(out, "report", "junit.xml"))
+
+	status, text, message = validate("upgrade", "--from", base, "--repo", dir, "--base", base)
+	require.Equal(t, exitOK, status, text+message)
+	status, _, message = validate("upgrade", "--repo", dir)
+	require.Equal(t, exitUsage, status)
+	require.Contains(t, message, "--from names the repository")
+}
+
 func TestValidatePackagesUsage(t *testing.T) {
 	dir := published(t)
 	for name, tc := range map[string]struct {

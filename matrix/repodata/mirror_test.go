@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/matrix/repodata"
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 	"github.com/ohpc-build/ohpc-build/repo/rpm/rpmtest"
@@ -134,4 +135,40 @@ func TestHostileLocations(t *testing.T) {
 		_, err = r.Records(t.Context())
 		require.ErrorContains(t, err, "is not in the repository but at")
 	}
+}
+
+func TestMirrorKeepsPackages(t *testing.T) {
+	dir := withFiles(t, app(), lib())
+	asked := 0
+	files := http.FileServer(http.Dir(dir))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, ".rpm") {
+			asked++
+		}
+		files.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	r, err := repodata.Open(t.Context(), server.URL)
+	require.NoError(t, err)
+	objects, err := store.Open(filepath.Join(t.TempDir(), "store"))
+	require.NoError(t, err)
+	for range 2 {
+		local, err := r.Mirror(t.Context(), t.TempDir(), objects, func(rpmmd.Record) bool { return true })
+		require.NoError(t, err)
+		require.FileExists(t, filepath.Join(local, "x86_64/app-1-1.x86_64.rpm"))
+		others, err := filepath.Glob(filepath.Join(local, "repodata/*other*"))
+		require.NoError(t, err)
+		require.NotEmpty(t, others, "clients may want all metadata")
+	}
+	require.Equal(t, 2, asked, "what was downloaded once is in the store")
+
+	path := filepath.Join(dir, "x86_64/app-1-1.x86_64.rpm")
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	b[len(b)-1] ^= 1
+	require.NoError(t, os.WriteFile(path, b, 0o644))
+	fresh, err := store.Open(filepath.Join(t.TempDir(), "store"))
+	require.NoError(t, err)
+	_, err = r.Mirror(t.Context(), t.TempDir(), fresh, func(rpmmd.Record) bool { return true })
+	require.ErrorContains(t, err, "app-1-1.x86_64.rpm")
 }
