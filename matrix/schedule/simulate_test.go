@@ -92,6 +92,14 @@ func TestTasksThatUseMuchArePacked(t *testing.T) {
 	}
 	room := schedule.Room{Slots: 32, Resources: schedule.Resources{Memory: 256 * gib, Disk: 100 * gib, Cores: 48}}
 	require.LessOrEqual(t, ratio(t, tasks, room), 1.1)
+	// On smaller hosts only two, or one, of the largest run at a time. On the smallest,
+	// what runs beside one of these has a quarter of the memory that it could use, which
+	// no bound knows of that looks at one resource at a time.
+	for gibs, most := range map[int64]float64{192: 1.1, 128: 1.1, 96: 1.25} {
+		small := room
+		small.Memory = gibs * gib
+		require.LessOrEqual(t, ratio(t, tasks, small), most, "%d GiB", gibs)
+	}
 
 	// At no time is more used than there is, and no slot twice.
 	spans, err := schedule.Simulate(tasks, room)
@@ -115,6 +123,27 @@ func TestTasksThatUseMuchArePacked(t *testing.T) {
 	again, err := schedule.Simulate(tasks, room)
 	require.NoError(t, err)
 	require.Equal(t, spans, again, "the same tasks run in the same way")
+}
+
+func TestBoundKnowsWhatDoesNotFitBesideEachOther(t *testing.T) {
+	task := func(id string, takes time.Duration, memory int64, needs ...string) schedule.Task {
+		return schedule.Task{ID: id, Takes: takes, Uses: schedule.Resources{Memory: memory}, Needs: needs}
+	}
+	for want, tasks := range map[time.Duration][]schedule.Task{
+		30 * time.Minute: {task("a", 10*time.Minute, 6), task("b", 10*time.Minute, 6), task("c", 10*time.Minute, 6)},
+		15 * time.Minute: {task("a", 10*time.Minute, 4), task("b", 10*time.Minute, 4), task("c", 10*time.Minute, 4)},
+		25 * time.Minute: { // after what all need, and before what needs them
+			task("base", 2*time.Minute, 0), task("a", 10*time.Minute, 6, "base"), task("b", 10*time.Minute, 6, "base"), task("meta", 3*time.Minute, 0, "a", "b"),
+		},
+		31 * time.Minute: { // the early one does not count
+			task("early", time.Minute, 6), task("long", 20*time.Minute, 0), task("a", 5*time.Minute, 6, "long"), task("b", 6*time.Minute, 6, "long"),
+		},
+		0: nil,
+	} {
+		bound, err := schedule.Bound(tasks, schedule.Room{Slots: 8, Resources: schedule.Resources{Memory: 10}})
+		require.NoError(t, err)
+		require.Equal(t, want, bound)
+	}
 }
 
 // TestALargeTaskDoesNotWaitForEver has many small ones that would always fit beside

@@ -39,7 +39,7 @@ type Sample struct {
 // first.
 func (d *DB) Jobs(ctx context.Context, n int) ([]Sample, error) {
 	return d.samples(ctx, `SELECT id, key, ended, seconds, result FROM (
-		SELECT id, key, ended, seconds, result, row_number() OVER (PARTITION BY id ORDER BY ended DESC, rowid DESC) AS age FROM jobs
+		SELECT id, key, ended, seconds, result, row_number() OVER (PARTITION BY id ORDER BY rowid DESC) AS age FROM jobs
 		) WHERE age <= ? ORDER BY id, age DESC`, n)
 }
 
@@ -47,10 +47,12 @@ func (d *DB) Jobs(ctx context.Context, n int) ([]Sample, error) {
 // oldest first.
 func (d *DB) Checks(ctx context.Context, n int) ([]Sample, error) {
 	return d.samples(ctx, `SELECT id, '', ended, seconds, result FROM (
-		SELECT id, ended, seconds, result, row_number() OVER (PARTITION BY id ORDER BY ended DESC, rowid DESC) AS age FROM checks
+		SELECT id, ended, seconds, result, row_number() OVER (PARTITION BY id ORDER BY rowid DESC) AS age FROM checks
 		) WHERE age <= ? ORDER BY id, age DESC`, n)
 }
 
+// samples are in the order in which they were entered: clocks are set, and a run in the
+// future must not be the last one for years.
 func (d *DB) samples(ctx context.Context, query string, n int) ([]Sample, error) {
 	var all []Sample
 	err := d.each(ctx, func(rows *sql.Rows) error {

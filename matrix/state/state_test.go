@@ -212,3 +212,31 @@ func TestWhatIsVeryOldIsForgotten(t *testing.T) {
 	require.NoError(t, err)
 	require.Less(t, len(samples), 505)
 }
+
+// TestAClockThatWasSet has a run in the far future, after which the clock was right.
+func TestAClockThatWasSet(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "state.db"), past())
+	for i, when := range []time.Time{time.Unix(1_700_000_000, 0), time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC), time.Unix(1_700_001_000, 0), time.Unix(0, 0)} {
+		run, err := db.Begin(t.Context(), state.Run{Started: when, Program: "test", Release: "3", Slots: 1})
+		require.NoError(t, err)
+		require.EqualValues(t, i+1, run)
+		j := job("hwloc", float64(10*i-10), "built")
+		j.Ended = when
+		require.NoError(t, db.AddJobs(t.Context(), run, []state.Job{j}))
+		require.NoError(t, db.AddChecks(t.Context(), run, []state.Check{{ID: "c", Ended: when, Seconds: float64(10*i - 10), Result: "pass"}}))
+		require.NoError(t, db.Finish(t.Context(), run, state.End{Seconds: -5, Result: "pass"}))
+	}
+	for name, list := range map[string]func(context.Context, int) ([]state.Sample, error){"jobs": db.Jobs, "checks": db.Checks} {
+		all, err := list(t.Context(), 3)
+		require.NoError(t, err)
+		var seconds []float64
+		for _, s := range all {
+			seconds = append(seconds, s.Seconds)
+		}
+		require.Equal(t, []float64{0, 10, 20}, seconds, "%s: in the order of the runs", name)
+		first, err := list(t.Context(), 4)
+		require.NoError(t, err)
+		require.Zero(t, first[0].Seconds, "%s: no time is negative", name)
+	}
+	require.Equal(t, map[string]float64{"hwloc": 20}, took(t, db))
+}
