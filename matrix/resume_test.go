@@ -37,7 +37,7 @@ import (
 
 // How often a run is killed, here and in CI; OHPC_BUILD_TEST_KILLS says otherwise.
 const (
-	kills   = 12
+	kills   = 6
 	killsCI = 50
 )
 

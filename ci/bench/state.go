@@ -44,7 +44,7 @@ func (b *bench) coldInMemory(ctx context.Context) (state, out string, err error)
 	}
 	var fs unix.Statfs_t
 	where := b.work
-	if err := unix.Statfs(inMemory, &fs); err == nil && uint64(fs.Bavail)*uint64(fs.Bsize) > inMemoryRoom {
+	if err := unix.Statfs(inMemory, &fs); err == nil && int64(fs.Bavail)*fs.Bsize > inMemoryRoom {
 		where = inMemory
 	}
 	top, err := os.MkdirTemp(where, "ohpc-build-bench-")

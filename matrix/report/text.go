@@ -33,26 +33,24 @@ func (r *Run) WriteJSON(w io.Writer) error {
 	}
 	before, after, cut := bytes.Cut(doc, []byte(none))
 	out := bufio.NewWriter(w)
-	out.Write(before)
+	fmt.Fprintf(out, "%s", before)
 	if cut && len(r.Jobs) > 0 {
-		out.WriteString("\n  \"jobs\": [")
+		fmt.Fprint(out, "\n  \"jobs\": [")
 		for i, j := range r.Jobs {
 			text, err := json.MarshalIndent(j, "    ", "  ")
 			if err != nil {
 				return fmt.Errorf("writing the report: %w", err)
 			}
 			if i > 0 {
-				out.WriteByte(',')
+				fmt.Fprint(out, ",")
 			}
-			out.WriteString("\n    ")
-			out.Write(text)
+			fmt.Fprintf(out, "\n    %s", text)
 		}
-		out.WriteString("\n  ],\n")
+		fmt.Fprint(out, "\n  ],\n")
 	} else if cut {
-		out.WriteString(none)
+		fmt.Fprint(out, none)
 	}
-	out.Write(after)
-	out.WriteByte('\n')
+	fmt.Fprintf(out, "%s\n", after)
 	if err := out.Flush(); err != nil { // tells what any of these met
 		return fmt.Errorf("writing the report: %w", err)
 	}
