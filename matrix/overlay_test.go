@@ -99,3 +99,17 @@ func TestWhatCannotBeAnOverlay(t *testing.T) {
 	l.opt.Recipes = nil
 	refused("name the recipes")
 }
+
+// TestTheSameRunAgain has nothing to upgrade: not at first, as nothing is published,
+// nor then, as these packages are. Neither is missing from the cells' standing.
+func TestTheSameRunAgain(t *testing.T) {
+	l := newLine(t)
+	l.component("one", "", "", file("one", "one"))
+	for range 2 {
+		r, err := l.new(t).Run(t.Context())
+		require.NoError(t, err, r.Failures())
+		require.Equal(t, report.Skip, results(r)["upgrade all packages with dnf"])
+		require.NotContains(t, r.Cells[0].Brief, "upgrade")
+		require.NotContains(t, r.Cells[0].Missing, "upgrade of all packages with dnf: skipped")
+	}
+}
