@@ -79,14 +79,14 @@ func TestWhatWasLinkedOnDemand(t *testing.T) {
 	}
 	l := newLine(t)
 	const link = "%build\necho 'int main(void){return 0;}' >p.c\ngcc -o p p.c -Wl,--no-as-needed -lpsm2\n" +
-		"%install\nmkdir -p %{buildroot}/opt/ohpc/test\ncp p %{buildroot}/opt/ohpc/test/linked\n%files\n/opt/ohpc/test/linked"
+		"%install\nmkdir -p %{buildroot}/opt/ohpc/test\ncp p %{buildroot}/opt/ohpc/test/linked\n%files\n%dir /opt/ohpc\n%dir /opt/ohpc/test\n/opt/ohpc/test/linked"
 	l.component("linked", "", "BuildRequires: libpsm2-devel", link)
 	l.component("upper", "", "BuildRequires: linked-ohpc", "%build\n/opt/ohpc/test/linked\n"+file("upper", "upper"))
 	r, err := l.new(t).Run(t.Context())
-	require.NoError(t, err)
+	require.NoError(t, err, r.Failures())
 	require.Equal(t, report.Built, job(t, r, "upper").Result)
 	require.NotEmpty(t, r.Checks)
 	for _, c := range r.Checks {
-		require.Equal(t, report.Pass, c.Result, c.Reason)
+		require.True(t, c.Result == report.Pass || c.Void, c.Reason) // there is nothing to upgrade from
 	}
 }

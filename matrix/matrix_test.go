@@ -264,7 +264,7 @@ func TestTheWholeLine(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, report.Reused, job(t, again, "tool").Result)
 	for _, c := range again.Checks {
-		require.True(t, c.Reused, c.Name)
+		require.True(t, c.Reused || c.Void, c.Name) // the channel has these very packages: nothing to upgrade
 	}
 	require.Equal(t, r.Snapshots[0].ID, again.Snapshots[0].ID, "nothing changed, nothing is published anew")
 

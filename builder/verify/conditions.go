@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -47,11 +48,9 @@ const (
 // the opposite order of their creation (linux: fs/libfs.c, dcache_readdir), on disk
 // in that of their names' hashes.
 func (v *Verifier) others(job builder.Job) (builder.Conditions, []Condition, error) {
-	first := max(job.Limits.Cores, 1)
-	second := max(first/2, 1)
-	if first == 1 {
-		second = 2
-	}
+	// How many the first build was given depends on what ran beside it; it was never
+	// more than the host has.
+	second := runtime.NumCPU() + 1
 	c := builder.Conditions{
 		HostName: otherHost, User: otherUser, UID: otherUID, Home: otherHome, Zone: otherZone, Jobs: second, Env: []string{otherEnv},
 	}
@@ -62,7 +61,7 @@ func (v *Verifier) others(job builder.Job) (builder.Conditions, []Condition, err
 		{Name: "user", First: "1000 (builder)", Second: fmt.Sprintf("%d (%s)", otherUID, otherUser)},
 		{Name: "home", First: "/build", Second: otherHome},
 		{Name: "environment", First: "the builder's", Second: "with " + otherEnv},
-		{Name: "number of jobs", First: strconv.Itoa(first), Second: strconv.Itoa(second)},
+		{Name: "number of jobs", First: fmt.Sprintf("at most %d", runtime.NumCPU()), Second: strconv.Itoa(second)},
 	}
 	order := Condition{Name: "folder order", First: "as the state's file system has it", Second: "as a file system in memory has it"}
 	reason, err := v.inMemory(job)

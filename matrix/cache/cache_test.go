@@ -267,10 +267,10 @@ func TestKeptBuildsKeepTheirLayers(t *testing.T) {
 func TestPublishedPackagesAreNotFree(t *testing.T) {
 	s := newState(t)
 	signed := s.object("signed.rpm", 64)
-	s.record("signed", "x", signed)
+	s.record("signed-2", "x", signed)
 	out := filepath.Join(t.TempDir(), "signed.rpm")
 	require.NoError(t, s.store.Link(signed, out))
-	s.used(40, string(signed), "signed x")
+	s.used(40, string(signed), "signed-2 x")
 	c, err := Open(s.dir)
 	require.NoError(t, err)
 	list, err := c.List(t.Context())

@@ -66,12 +66,14 @@ var kinds = map[string]kind{
 	"image-packages": {group: groupAnswers, rank: rankAnswer, references: ofAll},
 	"buildroot":      {group: groupRoots, rank: rankRoot, references: ofRoot},
 	"results":        {group: groupPackages, rank: rankResult, references: ofAll},
-	"signed":         {group: groupSigned, rank: rankSigned, references: ofAll},
+	"signed":         {group: groupSigned, rank: rankSuperseded, references: ofAll}, // of earlier versions
+	"signed-2":       {group: groupSigned, rank: rankSigned, references: ofAll},
 	"source-made-1":  {group: groupSources, rank: rankSource, references: ofAll},
 	"resolved":       {group: groupDepends, rank: rankSource, references: ofPackages},
 	"spec-sources":   {group: groupSources, rank: rankSource, references: ofAll},
 	"spec":           {group: groupAnswers, rank: rankAnswer},
 	"checks":         {group: groupAnswers, rank: rankAnswer},
+	"content":        {group: groupAnswers, rank: rankAnswer},
 	"durations":      {group: groupMemory, rank: rankSuperseded}, // of earlier versions
 	"ran":            {group: groupMemory, rank: rankAnswer},
 	"parts":          {group: groupMemory, rank: rankAnswer, mentions: true},

@@ -99,14 +99,18 @@ func (c *Client) Prepare(ctx context.Context, at Place, log io.Writer) ([]Instal
 	if err != nil {
 		return nil, err
 	}
-	importKeys := []string{"rpm", "--import"}
-	for i := range c.Repositories.Keys {
-		importKeys = append(importKeys, keyPath(i))
-	}
-	if err := c.run(ctx, at, importKeys, log, log); err != nil {
+	if err := c.importKeys(ctx, at, log); err != nil {
 		return nil, err
 	}
 	return c.listed(ctx, at, w.prepare, log)
+}
+
+func (c *Client) importKeys(ctx context.Context, at Place, log io.Writer) error {
+	args := []string{"rpm", "--import"}
+	for i := range c.Repositories.Keys {
+		args = append(args, keyPath(i))
+	}
+	return c.run(ctx, at, args, log, log)
 }
 
 // Install installs packages, and tells what is installed then.
@@ -127,11 +131,14 @@ func (c *Client) Remove(ctx context.Context, at Place, packages []string, log io
 	return c.listed(ctx, at, slices.Concat(w.remove, packages), log)
 }
 
-// Upgrade fetches the metadata anew and upgrades all that is installed, and tells
-// what that is then.
+// Upgrade imports the keys, which may be others than before, fetches the metadata anew
+// and upgrades all that is installed, and tells what that is then.
 func (c *Client) Upgrade(ctx context.Context, at Place, log io.Writer) ([]Installed, error) {
 	w, err := c.words()
 	if err != nil {
+		return nil, err
+	}
+	if err := c.importKeys(ctx, at, log); err != nil {
 		return nil, err
 	}
 	if err := c.run(ctx, at, w.refresh, log, log); err != nil {
