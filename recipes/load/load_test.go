@@ -173,8 +173,8 @@ func TestProblems(t *testing.T) {
 		"negative cores":      {probe, "cores: 4", "cores: -4", probe + ":17:44: a number of cores cannot be negative"},
 		"bad noarch":          {probe, "needs:", "noarch: yes!\nneeds:", probe + `:17:9: "yes!" is not an architecture (any, or the architecture that must build it)`},
 		"no test":             {"components/libs/probe/tests/run.sh", "", "", probe + ":19:5: there is no file components/libs/probe/tests/run.sh"},
-		"a long quarantine": {probe, "time: 5m}", "time: 5m, quarantine: [{until: 2999-01-01, reason: r}]}", probe + ":20:97: 2999-01-01 is more than 90 days ahead (name an earlier day; it can be renewed then)"},
-		"a case of a script": {probe, "time: 5m}", "time: 5m, quarantine: [{case: c, until: 2024-01-01, reason: r}]}", probe + ":20:96: tests/more.sh has no cases: it is no BATS file (leave the case out)"},
+		"a long quarantine":   {probe, "time: 5m}", "time: 5m, quarantine: [{until: 2999-01-01, reason: r}]}", probe + ":20:97: 2999-01-01 is more than 90 days ahead (name an earlier day; it can be renewed then)"},
+		"a case of a script":  {probe, "time: 5m}", "time: 5m, quarantine: [{case: c, until: 2024-01-01, reason: r}]}", probe + ":20:96: tests/more.sh has no cases: it is no BATS file (leave the case out)"},
 		"test outside":        {probe, "tests/run.sh", "tests/../../x", probe + `:19:5: "tests/../../x" is not a file in the recipe's folder tests`},
 		"unknown placeholder": {probe, "probe-{compiler}-ohpc", "probe-{mpi}-ohpc", probe + `:20:40: {mpi} is not one of the recipe's families`},
 
