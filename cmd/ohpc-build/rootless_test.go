@@ -177,6 +177,8 @@ gcc -shared -fPIC -Wl,-soname,libbelow.so.1 -o libbelow.so.1 below.c
 install -D libbelow.so.1 %{buildroot}/opt/ohpc/test/lib/libbelow.so.1
 ln -s libbelow.so.1 %{buildroot}/opt/ohpc/test/lib/libbelow.so
 %files
+%dir /opt/ohpc
+%dir /opt/ohpc/test
 %dir %attr(2775,root,daemon) /opt/ohpc/test/lib
 /opt/ohpc/test/lib/libbelow.so*`)
 	o.recipe(t, "above", "BuildRequires: below-ohpc", `%build
@@ -186,11 +188,16 @@ gcc -o above above.c -L/opt/ohpc/test/lib -lbelow -Wl,-rpath,/opt/ohpc/test/lib
 %install
 install -D above %{buildroot}/opt/ohpc/test/bin/above
 %files
+%dir /opt/ohpc
+%dir /opt/ohpc/test
+%dir /opt/ohpc/test/bin
 %attr(-,games,games) /opt/ohpc/test/bin/above`)
 	o.recipe(t, "same", "BuildArch: noarch", `%install
 mkdir -p %{buildroot}/opt/ohpc/test
 id -u >%{buildroot}/opt/ohpc/test/same
 %files
+%dir /opt/ohpc
+%dir /opt/ohpc/test
 /opt/ohpc/test/same`)
 	o.write(t, "catalog/meta/all/recipe.yaml", "name: all\nkind: meta-package\nsummary: A test\nrequires: [above-ohpc, same-ohpc]\n")
 	args := []string{"matrix", "--catalog", filepath.Join(o.dir, "catalog"), "--progress", "none"}
@@ -202,7 +209,7 @@ id -u >%{buildroot}/opt/ohpc/test/same
 	for _, c := range run.Checks {
 		require.Equal(t, report.Pass, c.Result, "%s of %s: %s", c.Name, c.Subject, c.Reason)
 	}
-	require.Len(t, run.Checks, 3)
+	require.Len(t, run.Checks, 9, "closure, and each of four packages with two managers")
 	fi, err := os.Stat(filepath.Join(o.dir, "home/out/repos/OpenHPC/3"))
 	require.NoError(t, err)
 	require.Equal(t, uint32(ordinaryUser), owner(t, fi), "what is published is the user's")

@@ -64,7 +64,7 @@ func (b browser) open(t *testing.T, url string, width, height int64) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(b.allocator)
 	t.Cleanup(cancel)
-	ctx, stop := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, stop := context.WithTimeout(ctx, 6*time.Minute) // other packages' tests may have the processors
 	t.Cleanup(stop)
 	p := &tab{t: t, ctx: ctx}
 	require.NoError(t, chromedp.Listen(ctx, func(event any) {
@@ -106,7 +106,7 @@ func eval[T any](p *tab, expression string) T {
 // until waits for a JavaScript expression to become true.
 func (p *tab) until(expression string) {
 	p.t.Helper()
-	_, err := chromedp.Run(p.ctx, chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingTimeout(20*time.Second)))
+	_, err := chromedp.Run(p.ctx, chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingTimeout(time.Minute)))
 	require.NoError(p.t, err, expression)
 }
 
