@@ -1,4 +1,4 @@
-// ohpc-build-push copies a published tree to cloud storage. It is the part of
+// Command ohpc-build-push copies a published tree to cloud storage. It is the part of
 // ohpc-build that holds the providers' libraries; ohpc-build repo push starts it
 // and tells it on standard input what to do.
 package main
