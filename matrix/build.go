@@ -153,7 +153,7 @@ func (m *Matrix) addJob(j *plan.Job, row report.Job) {
 	}
 	m.report.Jobs = append(m.report.Jobs, row)
 	for _, arch := range j.Shared {
-		shared := report.Job{ID: plan.ID(j.Recipe, j.Variant, j.Target, arch), Recipe: j.Recipe, Variant: j.Variant, Target: j.Target, Arch: arch, Key: row.Key}
+		shared := report.Job{ID: plan.ID(j.Recipe, j.Variant, j.Target, arch), Group: row.Group, Recipe: j.Recipe, Variant: j.Variant, Target: j.Target, Arch: arch, Key: row.Key}
 		shared.Result, shared.Reason = report.Shared, "made on "+j.Arch
 		if row.Result == report.Fail || row.Result == report.Skip {
 			shared.Result, shared.Reason = report.Skip, "made on "+j.Arch+", which did not succeed"
