@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ohpc-build/ohpc-build/repo/sign"
+	"github.com/ohpc-build/ohpc-build/repo/sign/keys"
 )
 
 // newKeyFlags say what a key that is made shall be.
@@ -64,6 +65,15 @@ func lifetime(then string, now time.Time) (time.Duration, error) {
 	return end.Sub(now).Truncate(time.Second), nil
 }
 
+// newKey is where a key is to be made, and what it shall be.
+func (f *flags) newKey(n newKeyFlags) (*keys.Folder, sign.Params, error) {
+	folder, params, err := f.keyFolder()
+	if err != nil {
+		return nil, sign.Params{}, err
+	}
+	return folder, params, n.complete(&params)
+}
+
 func newKeyGenerate(f *flags) *cobra.Command {
 	var flags newKeyFlags
 	cmd := &cobra.Command{
@@ -73,11 +83,8 @@ func newKeyGenerate(f *flags) *cobra.Command {
   ohpc-build key generate --algorithm ed25519 --expires 2y`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			folder, params, err := f.keyFolder()
+			folder, params, err := f.newKey(flags)
 			if err != nil {
-				return err
-			}
-			if err := flags.complete(&params); err != nil {
 				return err
 			}
 			key, err := folder.Generate(cmd.Context(), params)
@@ -103,11 +110,8 @@ a command holds is only marked as old: make its successor there, and name it in
 the configuration.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			folder, params, err := f.keyFolder()
+			folder, params, err := f.newKey(flags)
 			if err != nil {
-				return err
-			}
-			if err := flags.complete(&params); err != nil {
 				return err
 			}
 			r, err := folder.Rotate(cmd.Context(), params)

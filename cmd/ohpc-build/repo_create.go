@@ -388,11 +388,7 @@ func (c *creation) signing() error {
 		return err
 	}
 	c.Sign = func(repomd []byte) (map[string][]byte, error) {
-		var signature bytes.Buffer
-		if err := key.SignDetached(&signature, bytes.NewReader(repomd), key.Created()); err != nil {
-			return nil, err
-		}
-		return map[string][]byte{"repomd.xml.asc": signature.Bytes(), "repomd.xml.key": key.PublicKey()}, nil
+		return rpmmd.Sign(repomd, key, key.Created())
 	}
 	return nil
 }

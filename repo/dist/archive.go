@@ -2,7 +2,6 @@ package dist
 
 import (
 	"archive/tar"
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -25,12 +24,6 @@ import (
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
 )
 
-// Signer signs metadata; *sign.Key is one.
-type Signer interface {
-	SignDetached(w io.Writer, r io.Reader, at time.Time) error
-	PublicKey() []byte
-}
-
 // Archive says what to carry along.
 type Archive struct {
 	Snapshot string // folder; whoever makes the archive has verified it
@@ -38,7 +31,7 @@ type Archive struct {
 	Target   string
 	Arch     string
 	Sources  bool // the source packages too
-	Signer   Signer
+	Signer   rpmmd.Signer
 }
 
 // Name is the archive's file name.
@@ -223,14 +216,14 @@ func (a Archive) metadata(ctx context.Context, root *os.Root, dir string, packag
 	if err != nil {
 		return err
 	}
-	var signature bytes.Buffer
-	if err := a.Signer.SignDetached(&signature, bytes.NewReader(repomd), at); err != nil {
+	signed, err := rpmmd.Sign(repomd, a.Signer, at)
+	if err != nil {
 		return err
 	}
-	return errors.Join(
-		os.WriteFile(filepath.Join(dir, rpmmd.RepomdFile+".asc"), signature.Bytes(), 0o644),
-		os.WriteFile(filepath.Join(dir, rpmmd.RepomdFile+".key"), a.Signer.PublicKey(), 0o644),
-	)
+	for name, b := range signed {
+		err = errors.Join(err, os.WriteFile(filepath.Join(dir, rpmmd.Dir, name), b, 0o644))
+	}
+	return err
 }
 
 func add(w *rpmmd.Writer, root *os.Root, p rpmmd.Record) error {

@@ -1,12 +1,12 @@
 package publish
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -187,12 +187,13 @@ func (s Spec) fill(ctx context.Context, st *store.Store, dir string, items []ite
 	if err != nil {
 		return err
 	}
-	var signature bytes.Buffer
-	if err := s.Key.SignDetached(&signature, bytes.NewReader(repomd), at); err != nil {
+	signed, err := rpmmd.Sign(repomd, s.Key, at)
+	if err != nil {
 		return err
 	}
-	files[rpmmd.RepomdFile+".asc"] = signature.Bytes()
-	files[rpmmd.RepomdFile+".key"] = s.Key.PublicKey()
+	for name, b := range signed {
+		files[path.Join(rpmmd.Dir, name)] = b
+	}
 	for name, b := range files {
 		if err := writeFile(filepath.Join(dir, name), b); err != nil {
 			return err
