@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ohpc-build/ohpc-build/builder"
 	"github.com/ohpc-build/ohpc-build/builder/meta"
 	"github.com/ohpc-build/ohpc-build/builder/resolve"
@@ -223,22 +225,41 @@ func absolute(state, path string) string {
 	return filepath.Join(state, filepath.FromSlash(path))
 }
 
+// newPrefix begins the names of descriptions that are being written.
+const newPrefix = ".new-"
+
 // replace makes path hold b, on the disk too; a reader sees the old file or the new.
+// Until then the new one is locked, so that Clean tells it from those that are left
+// of processes that were killed.
 func replace(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	f, err := newFile(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // after the rename there is none
+	defer f.Close()
 	_, err = f.Write(b)
 	if err == nil {
 		err = f.Sync()
 	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
+	if err == nil {
+		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
-		return err
+		return errors.Join(err, os.Remove(f.Name()))
 	}
-	return os.Rename(f.Name(), path)
+	return nil
+}
+
+// newFile makes a file in a folder that only its maker writes and Clean leaves alone.
+func newFile(dir string) (*os.File, error) {
+	for {
+		f, err := os.CreateTemp(dir, newPrefix+"*")
+		if err != nil {
+			return nil, err
+		}
+		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil && same(f, f.Name()) {
+			return f, nil
+		}
+		f.Close() // Clean has come between; what is left is its to remove
+	}
 }

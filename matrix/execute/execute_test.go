@@ -224,7 +224,8 @@ func TestCleanLeavesWhatIsInUse(t *testing.T) {
 	require.NoError(t, err)
 	dead := filepath.Join(execute.Folder(state), "dead.lock")
 	old := filepath.Join(execute.Folder(state), "old.json")
-	for _, f := range []string{dead, old} {
+	half := filepath.Join(execute.Folder(state), ".new-1234")
+	for _, f := range []string{dead, old, half} {
 		require.NoError(t, os.WriteFile(f, nil, 0o644))
 	}
 	require.NoError(t, os.Chtimes(old, time.Time{}, time.Now().Add(-2*time.Hour)))
@@ -232,4 +233,26 @@ func TestCleanLeavesWhatIsInUse(t *testing.T) {
 	require.FileExists(t, file)
 	require.NoFileExists(t, dead)
 	require.NoFileExists(t, old)
+	require.NoFileExists(t, half, "its writer was killed a moment ago")
+
+	written := make(chan error)
+	go func() {
+		defer close(written)
+		for range 100 {
+			if _, err := execute.Write(state, whole(state)); err != nil {
+				written <- err
+				return
+			}
+		}
+	}()
+	for cleaned := 0; ; cleaned++ {
+		select {
+		case err := <-written:
+			require.NoError(t, err, "cleaning takes nothing away from somebody who writes")
+			require.NotZero(t, cleaned)
+			return
+		default:
+			require.NoError(t, execute.Clean(state))
+		}
+	}
 }

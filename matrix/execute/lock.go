@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -77,7 +78,7 @@ func Clean(state string) error {
 	var errs []error
 	for _, e := range entries {
 		path := filepath.Join(Folder(state), e.Name())
-		if filepath.Ext(path) != ".lock" {
+		if filepath.Ext(path) != ".lock" && !strings.HasPrefix(e.Name(), newPrefix) {
 			fi, err := e.Info()
 			if err == nil && time.Since(fi.ModTime()) > leftover {
 				errs = append(errs, os.Remove(path))
