@@ -3,6 +3,8 @@ package matrix_test
 import (
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,12 +69,48 @@ func TestRebuiltOverAnOlderRepository(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, before, after, "the base stays as it is")
 
+	// The next overlay does not take the first one away,
+	rebuild := func(name, release string) {
+		spec := l.files["components/test/"+name+"/SPECS/"+name+".spec"]
+		spec.Data = regexp.MustCompile(`Release: \d+\n`).ReplaceAll(spec.Data, []byte("Release: "+release+"\n"))
+	}
+	host := "." + emulate.Host() + ".rpm"
+	rebuild("rival", "2")
+	l.opt.Recipes = []string{"rival"}
+	r, err = l.new(t).Run(t.Context())
+	require.NoError(t, err, r.Failures())
+	require.Equal(t, []string{"rival-ohpc-1-2.src.rpm", "rival-ohpc-1-2" + host, "server-ohpc-1-2.src.rpm", "server-ohpc-1-2" + host}, published(t, l))
+	require.Equal(t, report.Pass, results(r)["upgrade all packages with dnf"])
+
+	// but it holds nothing any more that the repository below has by now.
+	l.opt.Recipes, l.opt.Channel, l.opt.Overlay = nil, layout.Release, matrix.Overlay{}
+	r, err = l.new(t).Run(t.Context())
+	require.NoError(t, err, r.Failures())
+	rebuild("rival", "3")
+	l.opt.Recipes, l.opt.Channel, l.opt.Overlay = []string{"rival"}, layout.Updates, matrix.Overlay{On: base}
+	r, err = l.new(t).Run(t.Context())
+	require.NoError(t, err, r.Failures())
+	require.Equal(t, []string{"rival-ohpc-1-3.src.rpm", "rival-ohpc-1-3" + host}, published(t, l))
+	l.opt.Recipes = []string{"server"}
+
 	// What neither has is missing from the union.
-	spec.Data = []byte(strings.Replace(strings.Replace(string(spec.Data), "Release: 2\n", "Release: 3\n", 1), "Requires: common-ohpc", "Requires: common-ohpc >= 2", 1))
+	spec.Data = []byte(strings.Replace(strings.Replace(string(spec.Data), "Release: 2\n", "Release: 4\n", 1), "Requires: common-ohpc", "Requires: common-ohpc >= 2", 1))
 	r, err = l.new(t).Run(t.Context())
 	require.ErrorAs(t, err, &failed)
 	require.Equal(t, report.Fail, results(r)["closure all packages"])
 	require.Equal(t, report.Fail, results(r)["upgrade all packages with dnf"])
+}
+
+// published are the files of packages that channel updates offers.
+func published(t *testing.T, l *line) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(l.opt.Out, "repos/OpenHPC/3/updates/Debian_12/*/*.rpm"))
+	require.NoError(t, err)
+	for i, f := range files {
+		files[i] = filepath.Base(f)
+	}
+	slices.Sort(files)
+	return files
 }
 
 func TestWhatCannotBeAnOverlay(t *testing.T) {

@@ -76,7 +76,10 @@ func (m *Matrix) makeSnapshots(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		spec.Previous = previous
+		spec.Previous, spec.Arches = previous, m.archesWith(t, previous)
+		if packages, err = m.carryOver(ctx, t, previous, packages); err != nil {
+			return err
+		}
 		if spec.Groups, err = groups(ctx, m.store, packages); err != nil {
 			return err
 		}
@@ -204,6 +207,9 @@ func (m *Matrix) guard(ctx context.Context, p layout.Pointer, before, after snap
 	if n := len(d.Changed); n > 0 {
 		m.opt.Log.Warn("packages have changed and their version and release have not: clients that have them will not get the new ones",
 			"channel", p.String(), "packages", n, "first", d.Changed[0].String())
+	}
+	if d.Removed, err = m.notMissed(ctx, d.Removed); err != nil {
+		return err
 	}
 	allow := m.opt.Allow
 	allow.Changed = true
