@@ -44,6 +44,11 @@ func (m *Matrix) build(ctx context.Context) error {
 	var mu sync.Mutex // guards the report
 	run := m.jobs.Plan.ToRun()
 	tasks, room := m.tasks(run)
+	if e, ok := stage.(Expecter); ok {
+		for _, j := range run.Jobs {
+			e.Expect(j.ID, j.Takes)
+		}
+	}
 	for i, j := range run.Jobs {
 		tasks[i].Run = func(ctx context.Context, place schedule.Place) error {
 			stage.Begin(j.ID)
@@ -144,7 +149,7 @@ func describe(row report.Job) string {
 // addJob enters a job in the report, once for each cell that it serves.
 func (m *Matrix) addJob(j *plan.Job, row report.Job) {
 	row.ID, row.Recipe, row.Variant, row.Target, row.Arch = j.ID, j.Recipe, j.Variant, j.Target, j.Arch
-	row.Key, row.Needs, row.Group = string(j.Key), j.Needs, m.jobs.Variant(j).Recipe.Group
+	row.Key, row.Needs, row.Group = string(j.Key), j.Needs, groupOf(m.jobs.Variant(j).Recipe)
 	if row.Result != report.Reused {
 		row.Expected = report.Seconds(j.Takes)
 	}

@@ -168,7 +168,7 @@ func (m *Matrix) checkForeign(ctx context.Context, f Foreign, exceptions []conte
 			Installs:   installs[c.Arch],
 			Before:     from,
 			Base:       base,
-			Exceptions: exceptions, Fresh: true, SuiteTree: m.opt.SuiteTree,
+			Exceptions: exceptions, Fresh: true, SuiteTree: m.opt.SuiteTree, Begun: m.begun,
 		}
 		total += cell.Count()
 		work := filepath.Join(m.scratch, "validate", c.Target.Name, c.Arch)

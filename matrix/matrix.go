@@ -341,16 +341,34 @@ func (m *Matrix) makePlan(ctx context.Context) error {
 	}
 	for _, s := range m.jobs.Plan.Skips {
 		m.report.Jobs = append(m.report.Jobs, report.Job{
-			ID: plan.ID(s.Recipe, s.Variant, s.Target, s.Arch), Recipe: s.Recipe, Variant: s.Variant,
+			ID: plan.ID(s.Recipe, s.Variant, s.Target, s.Arch), Recipe: s.Recipe, Variant: s.Variant, Group: m.groupOf(s.Recipe),
 			Target: s.Target, Arch: s.Arch, Result: report.Skip, Reason: s.Reason,
 		})
 	}
 	for _, f := range m.jobs.Plan.Failures {
 		m.report.Jobs = append(m.report.Jobs, report.Job{
-			ID: f.ID, Recipe: f.Recipe, Variant: f.Variant, Target: f.Target, Arch: f.Arch, Result: report.Fail, Reason: f.Error(),
+			ID: f.ID, Recipe: f.Recipe, Variant: f.Variant, Group: m.groupOf(f.Recipe),
+			Target: f.Target, Arch: f.Arch, Result: report.Fail, Reason: f.Error(),
 		})
 	}
 	return nil
+}
+
+// groupOf is under what the report shows a recipe. Meta-packages have no group of
+// their own.
+func groupOf(r *recipes.Recipe) string {
+	if r.Kind == recipes.MetaPackage {
+		return "meta-packages"
+	}
+	return r.Group
+}
+
+func (m *Matrix) groupOf(recipe string) string {
+	r, err := m.opt.Catalog.Recipe(recipe)
+	if err != nil {
+		return "" // the plan is made of the catalogue: there is no such case
+	}
+	return groupOf(r)
 }
 
 // generatedSources are those that the run itself provides: what clients need to

@@ -138,6 +138,7 @@ func TestASpecThatDoesNotParse(t *testing.T) {
 	l := newLine(t)
 	l.component("unreadable", "", "%if", "%files")
 	l.component("beside", "", "", file("beside", "beside"))
+	l.component("elsewhere", "exclude: [{arch: "+emulate.Host()+", reason: it is of no use here}]\n", "", file("elsewhere", "elsewhere"))
 	r, err := l.new(t).Run(t.Context())
 	var failed *matrix.FailedError
 	require.ErrorAs(t, err, &failed)
@@ -146,6 +147,10 @@ func TestASpecThatDoesNotParse(t *testing.T) {
 	require.Equal(t, report.Fail, unreadable.Result)
 	require.Contains(t, unreadable.Reason, "components/test/unreadable/SPECS/unreadable.spec:")
 	require.Equal(t, report.Built, job(t, r, "beside").Result, "what does not depend on a failure is built all the same")
+	require.Contains(t, job(t, r, "elsewhere").Reason, "it is of no use here")
+	for _, j := range r.Jobs {
+		require.Equal(t, "test", j.Group, "%s stands where the others of its folder do", j.ID)
+	}
 	require.NoDirExists(t, filepath.Join(l.opt.Out, "repos", "OpenHPC"), "nothing is published")
 }
 
@@ -245,13 +250,45 @@ func running(word string) int {
 	return count
 }
 
+// expectations notes how long jobs are expected to take.
+type expectations struct {
+	matrix.NoProgress
+	of map[string]time.Duration
+}
+
+type expectingStage struct {
+	matrix.Stage
+	*expectations
+}
+
+func (e *expectations) Stage(name string, total int) matrix.Stage {
+	return expectingStage{e.NoProgress.Stage(name, total), e}
+}
+
+func (s expectingStage) Expect(what string, d time.Duration) {
+	if s.of == nil {
+		s.of = map[string]time.Duration{}
+	}
+	s.of[what] = d
+}
+
 func TestTheWholeLine(t *testing.T) {
 	l := newLine(t)
 	l.component("tool", "tests: [tests/run.sh]\n", "Requires: bash", file("tool", "built"))
 	l.files["components/test/tool/tests/run.sh"] = &fstest.MapFile{Data: []byte("set -e\ngrep built /opt/ohpc/test/tool\n[ \"$(id -u)\" != 0 ]\n")}
 	l.meta("ohpc-test", "tool-ohpc")
+	times := &expectations{}
+	l.opt.Progress = times
 	r, err := l.new(t).Run(t.Context())
 	require.NoError(t, err, r.Failures())
+	require.Positive(t, times.of["tool/Debian_12/"+emulate.Host()], "who watches is told how long a job is expected to take")
+	require.Equal(t, "meta-packages", job(t, r, "ohpc-test").Group)
+	built := job(t, r, "tool")
+	for _, c := range r.Checks {
+		require.GreaterOrEqual(t, c.Begin, built.Begin+built.Seconds, "%s was made after what it checks", c.ID())
+		require.True(t, c.Reused || c.Begin+c.Seconds <= r.Seconds, c.ID())
+	}
+	l.opt.Progress = nil
 	require.Equal(t, report.Pass, r.Result)
 	require.Equal(t, report.Supported, r.Cells[0].Status)
 	require.Len(t, r.Snapshots, 1)

@@ -94,6 +94,7 @@ func firstLine(s string) string {
 func (m *Matrix) verifyJob(ctx context.Context, v *verify.Verifier, j *plan.Job) (report.Check, error) {
 	row := report.Check{Name: report.Reproducible, Subject: j.Name(), Target: j.Target, Arch: j.Arch}
 	begin := time.Now()
+	row.Begin = report.Seconds(begin.Sub(m.begun))
 	outcome, err := m.buildAgain(ctx, v, j, &row)
 	row.Seconds = report.Seconds(time.Since(begin))
 	var (

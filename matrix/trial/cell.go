@@ -41,6 +41,9 @@ type Cell struct {
 
 	Exceptions []content.Exception // what recipes declare that packages may hold
 
+	// Begun is when the run began: checks tell from there when they did.
+	Begun time.Time
+
 	// Timeout bounds one run of a package manager; 0: 20 minutes.
 	Timeout time.Duration
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -24,7 +25,7 @@ const (
 	recordKind = "checks"
 
 	// format grows when the same check on the same bytes may come out otherwise.
-	format = "3"
+	format = "4"
 
 	nobody  = 65534
 	maxPids = 4096
@@ -41,7 +42,8 @@ type Trial struct {
 	cell    *Cell
 	store   *store.Store
 	sandbox Sandbox
-	dir     string // a working folder
+	dir     string    // a working folder
+	begun   time.Time // the run, or this trial
 	logs    func(name string) (*os.File, error)
 
 	repositories map[string]client.Repositories // by what they are for
@@ -56,6 +58,9 @@ type Trial struct {
 // the report.
 func New(cell *Cell, st *store.Store, sb Sandbox, dir string, logs func(name string) (*os.File, error)) *Trial {
 	t := &Trial{cell: cell, store: st, sandbox: sb, dir: dir, logs: logs, prepared: map[string]*prepared{}}
+	if t.begun = cell.Begun; t.begun.IsZero() {
+		t.begun = time.Now()
+	}
 	t.tested = once(t.readHeaders)
 	t.suites = t.newSuiteRoots()
 	for _, manager := range client.Managers() {
@@ -134,7 +139,9 @@ func kind(k check) string {
 func (t *Trial) announced(ctx context.Context, k check, begin func(what string), end func(what, how string)) (report.Check, error) {
 	title := t.cell.String() + " " + k.name + " " + k.subject
 	begin(title)
+	begun := report.Seconds(time.Since(t.begun))
 	row, err := t.check(ctx, k)
+	row.Begin = begun
 	if err == nil && row.Result == report.Skip {
 		err = context.Cause(ctx) // interrupted
 	}
