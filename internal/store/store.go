@@ -13,8 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -89,7 +87,7 @@ func Of(b []byte) Digest {
 type Store struct {
 	dir      string
 	session  *session
-	verified sync.Map // Digest → identity: what this process has hashed
+	verified sync.Map // Digest → Identity without Changed: what this process has hashed
 }
 
 // Open makes the folder where it is missing, and removes the temporary files of
@@ -272,42 +270,26 @@ func (s *Store) ReadAll(d Digest, limit int64) ([]byte, error) {
 // this store as long as it is the same file of the same size that nobody has written to
 // since.
 func (s *Store) Path(d Digest) (string, error) {
+	path := s.objectPath(d)
+	if before, ok := s.verified.Load(d); ok && s.use(path) == nil {
+		if fi, err := os.Lstat(path); err == nil && before == identify(fi) {
+			return path, nil
+		}
+	}
 	f, err := s.open(d)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	now, err := identify(f)
+	fi, err := f.Stat()
 	if err != nil {
-		return "", err
-	}
-	if before, ok := s.verified.Load(d); ok && before == now {
-		return s.objectPath(d), nil
+		return "", fmt.Errorf("reading from the store: %w", err)
 	}
 	if _, err := io.Copy(io.Discard, &verifyingReader{f: f, hash: sha256.New(), want: d}); err != nil {
 		return "", err
 	}
-	s.verified.Store(d, now)
-	return s.objectPath(d), nil
-}
-
-// identity tells whether a file is the one that it was.
-type identity struct {
-	dev, ino uint64
-	size     int64
-	modified time.Time
-}
-
-func identify(f *os.File) (identity, error) {
-	fi, err := f.Stat()
-	if err != nil {
-		return identity{}, fmt.Errorf("reading from the store: %w", err)
-	}
-	id := identity{size: fi.Size(), modified: fi.ModTime()}
-	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
-		id.dev, id.ino = uint64(st.Dev), st.Ino //nolint:unconvert // its width depends on the architecture
-	}
-	return id, nil
+	s.verified.Store(d, identify(fi))
+	return path, nil
 }
 
 // Link verifies an object and makes it appear at dst: as a hard link where the

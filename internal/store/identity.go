@@ -1,0 +1,58 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// Identity tells whether an object's file is the one that it was when its bytes were
+// hashed. Whoever keeps identities for another process has what is unchanged not
+// hashed there: see [Store.Vouch].
+type Identity struct {
+	Device, Inode  uint64
+	Size, Modified int64 // bytes; nanoseconds since 1970
+	// Changed is when the file was written to, linked or renamed last, in nanoseconds
+	// since 1970. Nobody can set it: a file whose time of modification was put back is
+	// another one.
+	Changed int64
+}
+
+// Identity is that of an object's file, as it is now. What it holds is not looked at.
+func (s *Store) Identity(d Digest) (Identity, error) {
+	fi, err := os.Lstat(s.objectPath(d))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Identity{}, fmt.Errorf("object %s: %w", d, ErrNotFound)
+	}
+	if err != nil {
+		return Identity{}, fmt.Errorf("reading from the store: %w", err)
+	}
+	id := identify(fi)
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		id.Changed = st.Ctim.Nano()
+	}
+	return id, nil
+}
+
+// Vouch tells the store that an object was verified when its file had that identity.
+// If the file still has it, it is not hashed again by this store, and Vouch returns true.
+func (s *Store) Vouch(d Digest, was Identity) bool {
+	now, err := s.Identity(d)
+	if err != nil || now != was {
+		return false
+	}
+	now.Changed = 0
+	s.verified.Store(d, now)
+	return true
+}
+
+// identify is the identity without Changed, which the store's own links change.
+func identify(fi fs.FileInfo) Identity {
+	id := Identity{Size: fi.Size(), Modified: fi.ModTime().UnixNano()}
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		id.Device, id.Inode = uint64(st.Dev), st.Ino //nolint:unconvert // its width depends on the architecture
+	}
+	return id
+}
