@@ -73,7 +73,7 @@ func (m *Matrix) endRun() {
 	var checks []state.Check
 	for _, c := range m.report.Checks {
 		if !c.Reused && c.Result != report.Skip {
-			checks = append(checks, state.Check{ID: c.ID(), Ended: time.Now(), Seconds: c.Seconds, Result: string(c.Result), Reason: c.Reason})
+			checks = append(checks, state.Check{ID: c.ID(), Key: c.Key, Ended: time.Now(), Seconds: c.Seconds, Result: string(c.Result), Reason: c.Reason})
 		}
 	}
 	if len(checks) > 0 {

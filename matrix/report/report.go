@@ -111,6 +111,7 @@ type Check struct {
 	Result  Outcome `json:"result"`
 	Reused  bool    `json:"reused,omitempty"` // the result of an earlier run on the same bytes
 	Reason  string  `json:"reason,omitempty"`
+	Key     string  `json:"key,omitempty"`   // the same for a check of the same bytes
 	Begin   float64 `json:"begin,omitempty"` // seconds since the run's start
 	Seconds float64 `json:"seconds"`
 	Log     string  `json:"log,omitempty"`
@@ -136,7 +137,7 @@ const Reproducible = "reproducible"
 // Sample is how a job or a check went in an earlier run, or in this one.
 type Sample struct {
 	Time    time.Time `json:"time"`
-	Key     string    `json:"key,omitempty"` // of the job, or what stands for a check's inputs
+	Key     string    `json:"key,omitempty"` // of the job or the check
 	Result  Outcome   `json:"result"`
 	Seconds float64   `json:"seconds"`
 }

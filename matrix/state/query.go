@@ -29,7 +29,7 @@ func (d *DB) Took(ctx context.Context) ([]Took, error) {
 // Sample is how a job or a check went once.
 type Sample struct {
 	ID      string
-	Key     string // of a job
+	Key     string // of the job or the check
 	Ended   time.Time
 	Seconds float64
 	Result  string
@@ -46,8 +46,8 @@ func (d *DB) Jobs(ctx context.Context, n int) ([]Sample, error) {
 // Checks lists what came of each check in the last n runs that it was made in, the
 // oldest first.
 func (d *DB) Checks(ctx context.Context, n int) ([]Sample, error) {
-	return d.samples(ctx, `SELECT id, '', ended, seconds, result FROM (
-		SELECT id, ended, seconds, result, row_number() OVER (PARTITION BY id ORDER BY rowid DESC) AS age FROM checks
+	return d.samples(ctx, `SELECT id, key, ended, seconds, result FROM (
+		SELECT id, key, ended, seconds, result, row_number() OVER (PARTITION BY id ORDER BY rowid DESC) AS age FROM checks
 		) WHERE age <= ? ORDER BY id, age DESC`, n)
 }
 

@@ -47,6 +47,7 @@ type Job struct {
 // Check is one validation.
 type Check struct {
 	ID      string
+	Key     string // the same for a check of the same bytes
 	Ended   time.Time
 	Seconds float64
 	Result  string
@@ -121,13 +122,13 @@ func (d *DB) AddJobs(ctx context.Context, run int64, jobs []Job) error {
 // AddChecks enters validations of a run.
 func (d *DB) AddChecks(ctx context.Context, run int64, checks []Check) error {
 	return d.update(ctx, "entering checks", func(tx *sql.Tx) error {
-		insert, err := tx.PrepareContext(ctx, `INSERT INTO checks (run, id, ended, seconds, result, reason) VALUES (?, ?, ?, ?, ?, ?)`)
+		insert, err := tx.PrepareContext(ctx, `INSERT INTO checks (run, id, key, ended, seconds, result, reason) VALUES (?, ?, ?, ?, ?, ?, ?)`)
 		if err != nil {
 			return err
 		}
 		defer insert.Close() //nolint:errcheck // the transaction tells
 		for _, c := range checks {
-			if _, err := insert.ExecContext(ctx, run, c.ID, c.Ended.UnixMilli(), max(c.Seconds, 0), c.Result, short(c.Reason)); err != nil {
+			if _, err := insert.ExecContext(ctx, run, c.ID, c.Key, c.Ended.UnixMilli(), max(c.Seconds, 0), c.Result, short(c.Reason)); err != nil {
 				return fmt.Errorf("%s: %w", c.ID, err)
 			}
 		}

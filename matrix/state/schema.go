@@ -59,6 +59,8 @@ var steps = []string{
 	);
 	CREATE INDEX checks_id ON checks (id, ended);
 	CREATE INDEX checks_run ON checks (run);`,
+
+	`ALTER TABLE checks ADD COLUMN key TEXT NOT NULL DEFAULT ''; -- of what was checked, and with what`,
 }
 
 // migrate brings the schema to the newest version.

@@ -167,7 +167,10 @@ func TestAnOlderSchemaIsBroughtUpToDate(t *testing.T) {
 	db = open(t, path, nil)
 	require.Empty(t, db.Notice())
 	require.Equal(t, map[string]float64{"hwloc": 36}, took(t, db))
-	require.NoError(t, db.AddChecks(t.Context(), 1, []state.Check{{ID: "x", Result: "pass"}}))
+	require.NoError(t, db.AddChecks(t.Context(), 1, []state.Check{{ID: "x", Key: "of x", Result: "pass"}}))
+	checks, err := db.Checks(t.Context(), 1)
+	require.NoError(t, err)
+	require.Equal(t, "of x", checks[0].Key)
 }
 
 func TestManyHaveItOpenAtATime(t *testing.T) {

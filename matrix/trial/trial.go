@@ -172,6 +172,9 @@ func (t *Trial) check(ctx context.Context, k check) (report.Check, error) {
 	if err != nil || row.Reused {
 		return row, err
 	}
+	if len(names) > 0 {
+		row.Key = string(store.Of([]byte(names[len(names)-1]))) // the closest
+	}
 	result, err := t.try(ctx, k)
 	if err != nil {
 		return row, err
