@@ -8,6 +8,8 @@ import (
 	"crypto/sha1"
 	"encoding/binary"
 	"math/bits"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -173,4 +175,82 @@ func TestEnemyKeys(t *testing.T) {
 		_, err := sign.NewKey(bytes.NewReader(e.public(t)), nil)
 		require.ErrorContains(t, err, says)
 	}
+}
+
+// TestMixedKeys refuses private keys that belong to another public one: what they
+// sign would be wrong, and of RSA it can tell the primes.
+func TestMixedKeys(t *testing.T) {
+	rsaKey, otherRSA := newEnemy(t, 2048, created, 0), newEnemy(t, 2048, created, 0)
+	var small [2]enemy
+	for i := range small {
+		e, err := openpgp.NewEntity("Enemy", "", "enemy@example.org", &packet.Config{
+			Algorithm: packet.PubKeyAlgoEdDSA, Time: func() time.Time { return created },
+		})
+		require.NoError(t, err)
+		small[i] = enemy{e}
+	}
+	for name, mixed := range map[string][2]enemy{"RSA": {rsaKey, otherRSA}, "Ed25519": small} {
+		public, private := mixed[0], mixed[1].PrivateKey.PrivateKey
+		var right bytes.Buffer
+		write := func(to *bytes.Buffer) *bytes.Buffer {
+			w, err := armor.Encode(to, openpgp.PrivateKeyType, nil)
+			require.NoError(t, err)
+			require.NoError(t, public.SerializePrivateWithoutSigning(w, nil))
+			require.NoError(t, w.Close())
+			return to
+		}
+		_, err := sign.ReadKey(write(&right))
+		require.NoError(t, err, name)
+		public.PrivateKey.PrivateKey = private
+		_, err = sign.ReadKey(write(&bytes.Buffer{}))
+		require.Error(t, err, name)
+	}
+}
+
+// TestDamaged leaves alone what is there when a package cannot be signed.
+func TestDamaged(t *testing.T) {
+	key, _ := keys(t)
+	good := rpmtest.Simple("damaged", "1", "1", "noarch").Bytes()
+	p, err := rpm.Read(bytes.NewReader(good), int64(len(good)))
+	require.NoError(t, err)
+	for name, at := range map[string]int64{"header": p.HeaderStart + 500, "payload": p.HeaderEnd + 3, "its end": int64(len(good)) - 1} {
+		bad := bytes.Clone(good)
+		bad[at] ^= 0x20
+		dir := t.TempDir()
+		path := filepath.Join(dir, "damaged.rpm")
+		require.NoError(t, os.WriteFile(path, bad, 0o640))
+		var digest *rpm.DigestError
+		err := key.SignPackageFile(t.Context(), path, path, signed)
+		require.ErrorAs(t, err, &digest, name)
+		require.ErrorContains(t, err, path)
+		still, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Equal(t, bad, still)
+		entries, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		require.Len(t, entries, 1)
+	}
+}
+
+// TestKeyPlaces reads no key from where none can be.
+func TestKeyPlaces(t *testing.T) {
+	dir := t.TempDir()
+	_, err := sign.LoadKey(dir)
+	require.ErrorContains(t, err, dir)
+	for _, mode := range []os.FileMode{0o604, 0o620, 0o644, 0o601} {
+		path := filepath.Join(dir, mode.String())
+		require.NoError(t, os.WriteFile(path, []byte("key"), 0o600))
+		require.NoError(t, os.Chmod(path, mode))
+		_, err := sign.LoadKey(path)
+		require.ErrorContains(t, err, "run: chmod 600 "+path)
+		link := path + ".link"
+		require.NoError(t, os.Symlink(path, link))
+		_, err = sign.LoadKey(link)
+		require.ErrorContains(t, err, "chmod 600", "it counts where it leads to")
+	}
+	endless := filepath.Join(dir, "endless")
+	require.NoError(t, os.WriteFile(endless, nil, 0o600))
+	require.NoError(t, os.Truncate(endless, 1<<40)) // takes no room
+	_, err = sign.LoadKey(endless)
+	require.ErrorContains(t, err, "it is larger than 1048576 bytes")
 }

@@ -102,12 +102,18 @@ func (k *Key) SignPackageFile(ctx context.Context, in, out string, at time.Time)
 	if err != nil {
 		return fmt.Errorf("signing package %s: %w", in, err)
 	}
-	defer func() {
+	if err := k.signFile(ctx, f, fi.Size(), tmp, out, at); err != nil {
 		tmp.Close()
-		os.Remove(tmp.Name()) // after the rename there is nothing to remove
-	}()
-	if err := k.SignPackage(ctx, f, fi.Size(), tmp, at); err != nil {
+		os.Remove(tmp.Name())
 		return fmt.Errorf("%s: %w", in, err)
+	}
+	return nil
+}
+
+// signFile signs into tmp, which becomes out.
+func (k *Key) signFile(ctx context.Context, r io.ReaderAt, size int64, tmp *os.File, out string, at time.Time) error {
+	if err := k.SignPackage(ctx, r, size, tmp, at); err != nil {
+		return err
 	}
 	for _, step := range []func() error{
 		func() error { return tmp.Chmod(0o644) },
@@ -115,7 +121,7 @@ func (k *Key) SignPackageFile(ctx context.Context, in, out string, at time.Time)
 		func() error { return os.Rename(tmp.Name(), out) },
 	} {
 		if err := step(); err != nil {
-			return fmt.Errorf("signing package %s: %w", in, err)
+			return fmt.Errorf("putting the signed package in its place: %w", err)
 		}
 	}
 	return nil

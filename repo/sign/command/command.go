@@ -74,17 +74,18 @@ func (c *command) Sign(ctx context.Context, digest []byte) ([]byte, error) {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	cmd.Stdin = strings.NewReader(fmt.Sprintf("%s sha256 %x %s\n", c.key.Algorithm(), digest, c.key.SigningFingerprint()))
-	answer, complaint := &bounded{left: c.maxAnswer}, &bounded{left: c.maxAnswer}
+	// Who answers without an end is ended; complaints may be long.
+	answer, complaint := &bounded{left: c.maxAnswer, full: cancel}, &bounded{left: c.maxAnswer, full: func() {}}
 	cmd.Stdout, cmd.Stderr = answer, complaint
 	err := cmd.Run()
 	name := c.argv[0]
 	switch {
+	case answer.cut:
+		return nil, fmt.Errorf("the command that signs, %s: its answer is longer than %d bytes, no signature is", name, c.maxAnswer)
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("the command that signs, %s: %w", name, context.Cause(ctx))
 	case err != nil:
 		return nil, fmt.Errorf("the command that signs, %s: %w%s", name, err, lastLine(string(complaint.kept)))
-	case answer.cut:
-		return nil, fmt.Errorf("the command that signs, %s: its answer is longer than %d bytes, no signature is", name, c.maxAnswer)
 	case len(answer.kept) == 0:
 		return nil, fmt.Errorf("the command that signs, %s: it answered nothing%s", name, lastLine(string(complaint.kept)))
 	}
@@ -100,17 +101,22 @@ func lastLine(text string) string {
 	return ""
 }
 
-// bounded keeps the first bytes of what is written to it.
+// bounded keeps the first bytes of what is written to it, and says when there are
+// more.
 type bounded struct {
 	kept []byte
 	left int
 	cut  bool
+	full func()
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
 	n := min(len(p), b.left)
 	b.left -= n
-	b.cut = b.cut || n < len(p)
 	b.kept = append(b.kept, p[:n]...)
+	if n < len(p) && !b.cut {
+		b.cut = true
+		b.full()
+	}
 	return len(p), nil
 }

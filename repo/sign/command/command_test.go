@@ -79,12 +79,14 @@ func TestCommand(t *testing.T) {
 func TestProblems(t *testing.T) {
 	for body, says := range map[string]string{
 		"echo 'the module is locked' >&2; exit 1": `sign.sh: exit status 1: "the module is locked"`,
-		"sleep 60":                            "sign.sh: it did not answer within 500ms",
-		"sleep 60 & sleep 60":                 "sign.sh: it did not answer within 500ms",
-		"exit 0":                              "sign.sh: it answered nothing",
-		"echo no signature":                   "not a signature by this key (13 bytes)",
-		"head -c 64 /dev/zero":                "not a signature by this key (64 bytes)",
-		"cat /dev/zero":                       "sign.sh: it did not answer within 500ms",
+		"sleep 60":             "sign.sh: it did not answer within 500ms",
+		"sleep 60 & sleep 60":  "sign.sh: it did not answer within 500ms",
+		"exit 0":               "sign.sh: it answered nothing",
+		"echo no signature":    "not a signature by this key (13 bytes)",
+		"head -c 64 /dev/zero": "not a signature by this key (64 bytes)",
+		"trap '' PIPE; while :; do cat /dev/zero; done 2>/dev/null": "its answer is longer than 8192 bytes",
+		"cat /dev/zero >&2":                   "sign.sh: it did not answer within 500ms",
+		"exec <&-; exec >&-; exit 0":          "sign.sh: it answered nothing",
 		"head -c 9000 /dev/zero":              "its answer is longer than 8192 bytes",
 		"kill -9 $$":                          "signal: killed",
 		"head -c 20000 /dev/zero >&2; exit 3": "exit status 3",
@@ -96,7 +98,14 @@ func TestProblems(t *testing.T) {
 		require.ErrorContains(t, key.SignDetached(&bytes.Buffer{}, bytes.NewReader(nil), time.Now()), says)
 		require.Less(t, time.Since(begin), 10*time.Second)
 	}
-	script, public := signer(t, sign.Ed25519, "sleep 60")
+	script, public := signer(t, sign.Ed25519, "cat /dev/zero")
+	endless, err := Open([]string{script}, public) // with all its patience
+	require.NoError(t, err)
+	begin := time.Now()
+	require.ErrorContains(t, endless.SignDetached(&bytes.Buffer{}, bytes.NewReader(nil), time.Now()), "longer than 8192 bytes")
+	require.Less(t, time.Since(begin), defaultPatience/4)
+
+	script, public = signer(t, sign.Ed25519, "sleep 60")
 	key, err := Open([]string{script}, public)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())

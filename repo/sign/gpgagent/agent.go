@@ -69,15 +69,20 @@ func open(ctx context.Context, fingerprint string) (*sign.Key, error) {
 		return nil, err
 	}
 	a.about = fmt.Sprintf("ohpc-build signs packages with the key of\n%s", k.UserID())
+	return k, a.has(ctx)
+}
+
+// has asks the agent whether it can sign. Nobody is asked for a passphrase yet.
+func (a *agent) has(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
 	c, err := dial(ctx, a.socket)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer c.close()
-	if _, err := c.call("HAVEKEY " + a.grip); err != nil {
-		return nil, err
-	}
-	return k, nil
+	_, err = c.call("HAVEKEY " + a.grip)
+	return err
 }
 
 // Sign lets the agent sign. A person may be asked for a passphrase meanwhile.

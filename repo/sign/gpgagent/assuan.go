@@ -44,7 +44,7 @@ func dial(ctx context.Context, socket string) (*conn, error) {
 	c.stop = context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
 	if _, err := c.answer(); err != nil {
 		c.close()
-		return nil, fmt.Errorf("greeting by gpg-agent: %w", err)
+		return nil, c.because("greeting", err)
 	}
 	return c, nil
 }
