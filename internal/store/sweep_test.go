@@ -271,18 +271,22 @@ func TestSweepBesidePrograms(t *testing.T) {
 		}
 		return nil
 	}
+	var begin []func()
 	for i := range 5 {
 		s, err := store.Open(dir)
 		require.NoError(t, err)
-		wg.Go(func() {
-			run := program
-			if i >= 3 {
-				run = sweeper
-			}
+		run := program
+		if i < 2 { // what the programs mark first, nobody removes any more
+			run = sweeper
+		}
+		begin = append(begin, func() {
 			if err := run(s); err != nil {
 				t.Error(err)
 			}
 		})
+	}
+	for _, run := range begin {
+		wg.Go(run)
 	}
 	wg.Wait()
 	require.NotZero(t, swept.Load(), "nothing was removed: this test tests nothing")
