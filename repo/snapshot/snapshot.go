@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/ohpc-build/ohpc-build/repo/layout"
 )
@@ -50,7 +51,13 @@ func open(root, target, id string) (Snapshot, error) {
 		return Snapshot{}, err
 	}
 	// Links that lead out of the tree are not followed.
-	f, err := os.OpenInRoot(root, filepath.FromSlash(path.Join(layout.SnapshotDir(target, id), ManifestFile)))
+	tree, err := os.OpenRoot(root)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	defer tree.Close()
+	// A pipe in its place is not waited for.
+	f, err := tree.OpenFile(filepath.FromSlash(path.Join(layout.SnapshotDir(target, id), ManifestFile)), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return Snapshot{}, err
 	}

@@ -72,8 +72,17 @@ type fileID struct{ device, inode uint64 }
 
 func (v *verifier) problem(name string, err error) {
 	if len(v.problems) < maxProblems {
-		v.problems = append(v.problems, fmt.Errorf("%s: %w", name, err))
+		v.problems = append(v.problems, fmt.Errorf("%s: %w", told(name), err))
 	}
+}
+
+// told is a file's name for a message. Whoever made the name may have wanted it to
+// look like one.
+func told(name string) string {
+	if quoted := strconv.Quote(name); quoted != `"`+name+`"` {
+		return quoted
+	}
+	return name
 }
 
 // repomd verifies repomd.xml and its signature.
@@ -134,15 +143,51 @@ func (v *verifier) keys() {
 func (v *verifier) small(name string) ([]byte, error) {
 	const limit = 4 << 20
 	v.expected[name] = true
-	path := filepath.Join(v.dir, name)
-	fi, err := os.Lstat(path)
+	f, fi, err := v.file(name)
 	if err != nil {
 		return nil, err
 	}
-	if !fi.Mode().IsRegular() || fi.Size() > limit {
-		return nil, fmt.Errorf("%s is no file of at most %d bytes", name, limit)
+	defer f.Close()
+	if fi.Size() > limit {
+		return nil, fmt.Errorf("%s has more than %d bytes", name, limit)
 	}
-	return os.ReadFile(path)
+	return io.ReadAll(io.LimitReader(f, limit))
+}
+
+// file opens what must be a file of its own. A link is not followed, and a pipe,
+// which nobody may ever write to, is not waited for.
+func (v *verifier) file(name string) (*os.File, fs.FileInfo, error) {
+	f, err := os.OpenFile(filepath.Join(v.dir, filepath.FromSlash(name)), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENXIO) {
+		return nil, nil, fmt.Errorf("%s: %w", told(name), errIrregular)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	fi, err := f.Stat()
+	if err == nil && !fi.Mode().IsRegular() {
+		err = fmt.Errorf("%s: %w", told(name), errIrregular)
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, fi, nil
+}
+
+var errIrregular = errors.New("it is no regular file")
+
+// stoppable ends reading when the verification is interrupted.
+type stoppable struct {
+	ctx context.Context //nolint:containedctx // lives as long as one call
+	r   io.Reader
+}
+
+func (s stoppable) Read(b []byte) (int, error) {
+	if err := s.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return s.r.Read(b)
 }
 
 // open returns a data file's content, verified while it is read.
@@ -151,7 +196,19 @@ func (v *verifier) open(md *rpmmd.Repomd, kind string) (io.ReadCloser, error) {
 	if !ok {
 		return nil, errors.New("repomd.xml does not name it")
 	}
-	return rpmmd.OpenData(v.dir, d)
+	return v.data(d)
+}
+
+func (v *verifier) data(d rpmmd.Data) (io.ReadCloser, error) {
+	f, fi, err := v.file(d.Location)
+	if err != nil {
+		return nil, err
+	}
+	if fi.Size() != d.Size {
+		f.Close()
+		return nil, &rpmmd.MismatchError{File: d.Location, What: "size", Want: strconv.FormatInt(d.Size, 10), Got: strconv.FormatInt(fi.Size(), 10)}
+	}
+	return rpmmd.NewDataReader(f, f.Name(), d)
 }
 
 // packages verifies each package that primary names.
@@ -191,15 +248,10 @@ func (v *verifier) record(rec rpmmd.Record) error {
 	v.expected[rec.Location] = true
 	v.ids[rec.Checksum.Value] = true
 	v.contents.Add(rec.Location, rec.Checksum.Value)
-	name := filepath.Join(v.dir, filepath.FromSlash(rec.Location))
-	fi, err := os.Lstat(name)
-	if err != nil {
-		return err
+	f, fi, err := v.file(rec.Location)
+	if errors.Is(err, errIrregular) {
+		return errIrregular
 	}
-	if !fi.Mode().IsRegular() {
-		return errors.New("it is no regular file")
-	}
-	f, err := os.Open(name)
 	if err != nil {
 		return err
 	}
@@ -222,8 +274,11 @@ func (v *verifier) verified(f *os.File, fi fs.FileInfo, rec rpmmd.Record) (*rpm.
 			return rpm.Read(f, fi.Size())
 		}
 	}
+	if fi.Size() != rec.Size { // told before terabytes of nothing are read
+		return nil, fmt.Errorf("it has %d bytes, the metadata say %d", fi.Size(), rec.Size)
+	}
 	h := sha256.New()
-	size, err := io.Copy(h, f)
+	size, err := io.Copy(h, stoppable{v.ctx, f})
 	if err != nil {
 		return nil, err
 	}
@@ -288,9 +343,9 @@ func (v *verifier) documents(md *rpmmd.Repomd) {
 		if slices.Contains([]string{"primary", "filelists", "other"}, d.Type) {
 			continue
 		}
-		r, err := rpmmd.OpenData(v.dir, d)
+		r, err := v.data(d)
 		if err == nil {
-			_, err = io.Copy(io.Discard, r)
+			_, err = io.Copy(io.Discard, stoppable{v.ctx, r})
 			err = errors.Join(err, r.Close())
 		}
 		if err != nil {
@@ -301,9 +356,16 @@ func (v *verifier) documents(md *rpmmd.Repomd) {
 
 // manifest verifies what a snapshot says of itself. A repository need not have one.
 func (v *verifier) manifest() {
-	m, id, err := snapshot.ReadManifest(v.dir)
+	_, err := v.small(snapshot.ManifestFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return
+	}
+	var (
+		m  snapshot.Manifest
+		id string
+	)
+	if err == nil {
+		m, id, err = snapshot.ReadManifest(v.dir)
 	}
 	if err != nil {
 		v.problem(snapshot.ManifestFile, err)

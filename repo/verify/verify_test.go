@@ -17,13 +17,6 @@ import (
 func TestVerify(t *testing.T) {
 	other, err := publishtest.OtherKey()
 	require.NoError(t, err)
-	data := func(t *testing.T, dir, kind string) string {
-		md, err := rpmmd.ReadRepomd(dir)
-		require.NoError(t, err)
-		d, ok := md.Find(kind)
-		require.True(t, ok)
-		return filepath.Join(dir, d.Location)
-	}
 	const doc = "noarch/doc-1-1^git.noarch.rpm"
 	for name, test := range map[string]struct {
 		damage func(t *testing.T, f *publishtest.Fixture, dir string)
@@ -38,10 +31,14 @@ func TestVerify(t *testing.T) {
 		"no signature": {func(t *testing.T, _ *publishtest.Fixture, dir string) {
 			require.NoError(t, os.Remove(filepath.Join(dir, rpmmd.RepomdFile+".asc")))
 		}, "no such file"},
-		"primary":   {func(t *testing.T, _ *publishtest.Fixture, dir string) { publishtest.Flip(t, data(t, dir, "primary")) }, "primary: "},
-		"filelists": {func(t *testing.T, _ *publishtest.Fixture, dir string) { publishtest.Flip(t, data(t, dir, "filelists")) }, "filelists: "},
+		"primary": {func(t *testing.T, _ *publishtest.Fixture, dir string) {
+			publishtest.Flip(t, dataFile(t, dir, "primary"))
+		}, "primary: "},
+		"filelists": {func(t *testing.T, _ *publishtest.Fixture, dir string) {
+			publishtest.Flip(t, dataFile(t, dir, "filelists"))
+		}, "filelists: "},
 		"other gone": {func(t *testing.T, _ *publishtest.Fixture, dir string) {
-			require.NoError(t, os.Remove(data(t, dir, "other")))
+			require.NoError(t, os.Remove(dataFile(t, dir, "other")))
 		}, "other: "},
 		"package": {func(t *testing.T, _ *publishtest.Fixture, dir string) { publishtest.Flip(t, filepath.Join(dir, doc)) }, doc + ": its digest is"},
 		"package gone": {func(t *testing.T, _ *publishtest.Fixture, dir string) {
@@ -90,4 +87,13 @@ func TestVerifyUnsigned(t *testing.T) {
 	publishtest.Replace(t, name, rpmtest.Simple("doc", "1", "1^git", "noarch").Bytes())
 	publishtest.Rewrite(t, f, snap.Dir, func(*rpmmd.Entry) {})
 	require.ErrorContains(t, verify.Repository(t.Context(), snap.Dir, f.Spec.Key.Keyring()), "it is not signed")
+}
+
+// dataFile is where a kind of metadata lies.
+func dataFile(t *testing.T, dir, kind string) string {
+	md, err := rpmmd.ReadRepomd(dir)
+	require.NoError(t, err)
+	d, ok := md.Find(kind)
+	require.True(t, ok)
+	return filepath.Join(dir, d.Location)
 }
