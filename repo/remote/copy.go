@@ -64,13 +64,26 @@ type Summary struct {
 }
 
 // Push brings the snapshots that these channels point to into the bucket, and
-// then moves the channels there. What is there already is not sent again.
+// then moves the channels there, in the order in which the tree itself moves them:
+// all mirrorlists when all snapshots are there, then what a plain baseurl needs, then
+// the definitions, which must not be found before what they name. What is there
+// already is not sent again.
 func (c *Copy) Push(ctx context.Context, pointers ...layout.Pointer) (Summary, error) {
 	var sum Summary
 	err := c.owned(ctx, func() error {
+		var all []published
 		for _, p := range pointers {
-			if err := c.push(ctx, p, &sum); err != nil {
+			one, err := c.read(p)
+			if err != nil {
 				return fmt.Errorf("copying %s: %w", p, err)
+			}
+			all = append(all, one)
+		}
+		for _, step := range []func(context.Context, *published, *Summary) error{c.sendAll, c.move, c.plain, c.define} {
+			for i := range all {
+				if err := step(ctx, &all[i], &sum); err != nil {
+					return fmt.Errorf("copying %s: %w", all[i].Pointer, err)
+				}
 			}
 		}
 		return nil
@@ -78,64 +91,76 @@ func (c *Copy) Push(ctx context.Context, pointers ...layout.Pointer) (Summary, e
 	return sum, err
 }
 
-func (c *Copy) push(ctx context.Context, p layout.Pointer, sum *Summary) error {
+// published is what the tree says of a channel. It is read once: what it says then is
+// what is copied, whatever is published meanwhile.
+type published struct {
+	layout.Pointer
+	mirrorlist, definition, status []byte // status: nil when nothing is told
+	ids                            []string
+	current                        snapshot.Snapshot
+	files                          []file // of the current snapshot
+}
+
+func (c *Copy) read(p layout.Pointer) (published, error) {
+	one := published{Pointer: p}
 	if err := p.Check(); err != nil {
-		return err
+		return one, err
 	}
-	// Read once: what it says now is what is copied, whatever is published meanwhile.
-	mirrorlist, err := os.ReadFile(filepath.Join(c.root, filepath.FromSlash(p.Mirrorlist())))
-	if err != nil {
-		return err
-	}
-	definition, err := os.ReadFile(filepath.Join(c.root, filepath.FromSlash(p.RepoFile())))
-	if err != nil {
-		return err
-	}
-	ids, err := layout.ParseMirrorlist(mirrorlist, p.Target)
-	if err != nil {
-		return err
-	}
-	// The current one last: the earlier ones are for those who come from them.
-	var snap snapshot.Snapshot
-	var files []file
-	for _, id := range slices.Backward(ids) {
-		if snap, err = snapshot.Open(c.root, p.Target, id); err != nil {
-			return err
-		}
-		if files, err = filesOf(snap.Dir); err != nil {
-			return err
-		}
-		if err := c.send(ctx, snap, files, sum); err != nil {
-			return err
+	var err error
+	for _, f := range []struct {
+		name string
+		to   *[]byte
+	}{{p.Mirrorlist(), &one.mirrorlist}, {p.RepoFile(), &one.definition}, {p.StatusFile(), &one.status}} {
+		*f.to, err = os.ReadFile(filepath.Join(c.root, filepath.FromSlash(f.name)))
+		if err != nil && (f.name != p.StatusFile() || !errors.Is(err, fs.ErrNotExist)) {
+			return one, err
 		}
 	}
-	if err := c.put(ctx, p.RepoFile(), definition); err != nil {
-		return err
+	one.ids, err = layout.ParseMirrorlist(one.mirrorlist, p.Target)
+	return one, err
+}
+
+// sendAll brings a channel's snapshots into the bucket, the current one last: the
+// earlier ones are for those who come from them.
+func (c *Copy) sendAll(ctx context.Context, p *published, sum *Summary) (err error) {
+	for _, id := range slices.Backward(p.ids) {
+		if p.current, err = snapshot.Open(c.root, p.Target, id); err != nil {
+			return err
+		}
+		if p.files, err = filesOf(p.current.Dir); err != nil {
+			return err
+		}
+		if err := c.send(ctx, p.current, p.files, sum); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// move lets the channel's clients see the snapshot, after what tells its standing.
+func (c *Copy) move(ctx context.Context, p *published, sum *Summary) error {
 	if err := c.status(ctx, p); err != nil {
 		return err
 	}
 	was, err := c.get(ctx, p.Mirrorlist())
-	if err != nil {
+	if err != nil || bytes.Equal(was, p.mirrorlist) {
 		return err
 	}
-	if !bytes.Equal(was, mirrorlist) {
-		if err := c.put(ctx, p.Mirrorlist(), mirrorlist); err != nil {
-			return err
-		}
-		sum.Moved = append(sum.Moved, p)
+	if err := c.put(ctx, p.Mirrorlist(), p.mirrorlist); err != nil {
+		return err
 	}
-	return c.plain(ctx, p, snap, files, sum)
+	sum.Moved = append(sum.Moved, p.Pointer)
+	return nil
+}
+
+func (c *Copy) define(ctx context.Context, p *published, _ *Summary) error {
+	return c.put(ctx, p.RepoFile(), p.definition)
 }
 
 // status brings along what the channel tells of its standing, if it does.
-func (c *Copy) status(ctx context.Context, p layout.Pointer) error {
-	b, err := os.ReadFile(filepath.Join(c.root, filepath.FromSlash(p.StatusFile())))
-	if err == nil {
-		return c.put(ctx, p.StatusFile(), b)
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
+func (c *Copy) status(ctx context.Context, p *published) error {
+	if p.status != nil {
+		return c.put(ctx, p.StatusFile(), p.status)
 	}
 	if err := c.bucket.Delete(ctx, p.StatusFile()); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
 		return err
@@ -226,8 +251,8 @@ func (c *Copy) send(ctx context.Context, snap snapshot.Snapshot, files []file, s
 // plain brings what a plain baseurl needs to the channel's name. Between
 // repomd.xml and its signature a reader may still see two versions, which no order
 // can prevent; a mirrorlist does.
-func (c *Copy) plain(ctx context.Context, p layout.Pointer, snap snapshot.Snapshot, files []file, sum *Summary) error {
-	from, to := layout.SnapshotDir(snap.Target, snap.ID)+"/", p.Link()+"/"
+func (c *Copy) plain(ctx context.Context, p *published, sum *Summary) error {
+	from, to := layout.SnapshotDir(p.Target, p.current.ID)+"/", p.Link()+"/"
 	source, err := c.list(ctx, from)
 	if err != nil {
 		return err
@@ -236,7 +261,7 @@ func (c *Copy) plain(ctx context.Context, p layout.Pointer, snap snapshot.Snapsh
 	if err != nil {
 		return err
 	}
-	for _, wave := range waves(files) {
+	for _, wave := range waves(p.files) {
 		g, ctx := errgroup.WithContext(ctx)
 		g.SetLimit(c.opt.Workers)
 		for _, f := range wave {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -47,11 +48,16 @@ func (t tree) write(name, text string) {
 // moves the channel to it.
 func (t tree) publish(packages map[string]string) (id string) {
 	t.Helper()
-	m := snapshot.Manifest{Version: snapshot.ManifestVersion, Release: "3", Target: "EL_9", Architectures: []string{"x86_64"}, Packages: len(packages)}
+	return t.publishIn(pointer, packages)
+}
+
+func (t tree) publishIn(pointer layout.Pointer, packages map[string]string) (id string) {
+	t.Helper()
+	m := snapshot.Manifest{Version: snapshot.ManifestVersion, Release: "3", Target: pointer.Target, Architectures: []string{"x86_64"}, Packages: len(packages)}
 	m.Contents = fmt.Sprint(packages) // fmt prints maps in order
 	b, id, err := m.Encode()
 	require.NoError(t, err)
-	dir := layout.SnapshotDir("EL_9", id) + "/"
+	dir := layout.SnapshotDir(pointer.Target, id) + "/"
 	t.write(dir+snapshot.ManifestFile, string(b))
 	for name, content := range packages {
 		t.write(dir+"x86_64/"+name, content)
@@ -62,7 +68,7 @@ func (t tree) publish(packages map[string]string) (id string) {
 	t.write(pointer.RepoFile(), "[OpenHPC]\n")
 	base, err := layout.ParseURL("https://repos.example.org")
 	require.NoError(t, err)
-	t.write(pointer.Mirrorlist(), string(layout.MirrorlistFile(base, "EL_9", id)))
+	t.write(pointer.Mirrorlist(), string(layout.MirrorlistFile(base, pointer.Target, id)))
 	return id
 }
 
@@ -285,6 +291,79 @@ func TestReadersFindCompleteSnapshots(t *testing.T) {
 	}
 	require.Greater(t, ended, 8)
 	require.NoError(t, copyOf(t, tr, bucket, remote.Options{}).Verify(t.Context(), pointer), "what was interrupted was completed")
+}
+
+// TestOrder wants all snapshots there before the first channel moves, and the
+// definitions, which name the mirrorlists, after those.
+func TestOrder(t *testing.T) {
+	credentials(t)
+	storage, tr := newS3(t), newTree(t)
+	updates := layout.Pointer{Release: "3", Channel: layout.Updates, Target: "EL_9"}
+	tr.publish(map[string]string{"a.rpm": "a"})
+	tr.publishIn(updates, map[string]string{"b.rpm": "b"})
+	var first, last [4]int // requests of each kind
+	n := 0
+	storage.after(func(r *http.Request) {
+		n++
+		kind := 2 // what a plain baseurl needs
+		switch name := r.URL.Path; {
+		case strings.Contains(name, "/snapshots/"):
+			kind = 0
+		case strings.HasSuffix(name, ".mirrorlist"):
+			kind = 1
+		case strings.HasSuffix(name, ".repo"):
+			kind = 3
+		case !strings.Contains(name, "/EL_9/"):
+			return // the owner, the status
+		}
+		if first[kind] == 0 {
+			first[kind] = n
+		}
+		last[kind] = n
+	})
+	_, err := copyOf(t, tr, storage.open(t), remote.Options{}).Push(t.Context(), pointer, updates)
+	require.NoError(t, err)
+	require.Positive(t, first[0])
+	for kind := 1; kind < len(first); kind++ {
+		require.Greater(t, first[kind], last[kind-1], "kind %d", kind)
+	}
+}
+
+// TestPruneEnded has a channel in the storage that the tree has ended.
+func TestPruneEnded(t *testing.T) {
+	bucket, tr := openBucket(t, "file://"+t.TempDir()+"?no_tmp_dir=true"), newTree(t)
+	c := copyOf(t, tr, bucket, remote.Options{})
+	pull := layout.Pointer{Release: "3", Channel: "pr/7", Target: "EL_9"}
+	neighbour := layout.Pointer{Release: "3", Channel: "pr/7", Target: "EL_9.1"} // its name only begins like the other's
+	tr.publish(map[string]string{"a.rpm": "a"})
+	id := tr.publishIn(pull, map[string]string{"b.rpm": "b"})
+	tr.publishIn(neighbour, map[string]string{"c.rpm": "c"})
+	_, err := c.Push(t.Context(), pointer, pull, neighbour)
+	require.NoError(t, err)
+	sum, err := c.Prune(t.Context(), -time.Hour)
+	require.NoError(t, err)
+	require.Zero(t, sum.Removed, "the tree has it all")
+
+	for _, name := range []string{pull.RepoFile(), pull.Mirrorlist(), layout.SnapshotDir("EL_9", id)} {
+		require.NoError(t, os.RemoveAll(filepath.Join(tr.root, filepath.FromSlash(name))))
+	}
+	sum, err = c.Prune(t.Context(), time.Hour)
+	require.NoError(t, err)
+	require.Zero(t, sum.Removed, "clients may have been told of it")
+	sum, err = c.Prune(t.Context(), -time.Hour)
+	require.NoError(t, err)
+	require.Equal(t, 5+5+2, sum.Removed, "the snapshot, what lies below the channel's name, mirrorlist and definition")
+	for it := bucket.List(nil); ; {
+		o, err := it.Next(t.Context())
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		require.NotContains(t, o.Key, "pr/7/EL_9/")
+		require.NotContains(t, o.Key, "pr/7/EL_9.mirrorlist")
+		require.NotContains(t, o.Key, id)
+	}
+	require.NoError(t, c.Verify(t.Context(), pointer, neighbour))
 }
 
 func TestErrors(t *testing.T) {

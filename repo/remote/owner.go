@@ -77,7 +77,11 @@ func (c *Copy) treeID() (string, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		id := rand.Text()
-		return id, os.WriteFile(path, []byte(id+"\n"), 0o644)
+		// Beside its place first: half a name would be another tree's.
+		if err := os.WriteFile(path+".new", []byte(id+"\n"), 0o644); err != nil {
+			return "", err
+		}
+		return id, os.Rename(path+".new", path)
 	}
 	id := strings.TrimSpace(string(b))
 	if err == nil && (id == "" || len(id) > maxTreeID) {

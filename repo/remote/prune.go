@@ -12,15 +12,18 @@ import (
 	"strings"
 	"time"
 
+	"gocloud.dev/blob"
+	"gocloud.dev/gcerrors"
+
 	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
 	"github.com/ohpc-build/ohpc-build/repo/snapshot"
-	"gocloud.dev/gcerrors"
 )
 
 // Prune removes from the bucket what readers no longer need: snapshots that the
-// tree does not have any more and no channel there names, and what a channel's
-// name held before. Both only when nobody was told of it for as long as retain.
+// tree does not have any more and no channel there names, what a channel's name held
+// before, and channels that the tree has ended. All of it only when nobody was told
+// of it for as long as retain.
 func (c *Copy) Prune(ctx context.Context, retain time.Duration) (Summary, error) {
 	var sum Summary
 	err := c.owned(ctx, func() error { return c.prune(ctx, time.Now().Add(-retain), &sum) })
@@ -105,6 +108,16 @@ func (c *Copy) channels(ctx context.Context, before time.Time) (named map[string
 			return nil, nil, err
 		}
 		target := path.Base(link)
+		if gone, ok := pointerAt(link); ok && !o.ModTime.After(before) {
+			ended, err := c.ended(gone)
+			if err != nil {
+				return nil, nil, err
+			}
+			if ended {
+				stale = append(stale, remains(gone, all)...)
+				continue
+			}
+		}
 		ids, err := layout.ParseMirrorlist(b, target)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", o.Key, err)
@@ -125,6 +138,41 @@ func (c *Copy) channels(ctx context.Context, before time.Time) (named map[string
 			}
 		}
 	}
-	slices.Sort(stale)
 	return named, stale, nil
+}
+
+// pointerAt is the channel that clients follow by a name below the product's.
+func pointerAt(link string) (layout.Pointer, bool) {
+	parts := strings.Split(link, "/")
+	last := len(parts) - 1
+	if last < 1 {
+		return layout.Pointer{}, false
+	}
+	p := layout.Pointer{Release: parts[0], Channel: layout.Release, Target: parts[last]}
+	if last > 1 {
+		p.Channel = layout.Channel(strings.Join(parts[1:last], "/"))
+	}
+	return p, p.Check() == nil && p.Link() == path.Join(layout.Product, link)
+}
+
+// ended tells whether the tree has a channel no more.
+func (c *Copy) ended(p layout.Pointer) (bool, error) {
+	_, err := os.Lstat(filepath.Join(c.root, filepath.FromSlash(p.Mirrorlist())))
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	return false, err
+}
+
+// remains is what the bucket has of a channel that was ended. The mirrorlist, which
+// makes it a channel, goes last: this can be repeated.
+func remains(p layout.Pointer, all map[string]*blob.ListObject) []string {
+	var keys []string
+	for _, o := range all {
+		if o.Key == p.RepoFile() || o.Key == p.StatusFile() || strings.HasPrefix(o.Key, p.Link()+"/") {
+			keys = append(keys, o.Key)
+		}
+	}
+	slices.Sort(keys)
+	return append(keys, p.Mirrorlist())
 }
