@@ -10,6 +10,7 @@ import (
 
 	"github.com/ohpc-build/ohpc-build/builder/resolve"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
+	"github.com/ohpc-build/ohpc-build/recipes"
 )
 
 // maxLock bounds a lock file, in bytes.
@@ -60,14 +61,15 @@ func readLock(file string) (*resolve.Lock, error) {
 }
 
 // checkLocks says which of the jobs that were asked for have no lock, when such were
-// given: what is built from them must not depend on anything else.
+// given: what is built from them must not depend on anything else. Meta-packages have
+// no build root, and so no lock.
 func (m *Matrix) checkLocks(locks map[string]*resolve.Lock) error {
 	if locks == nil {
 		return nil
 	}
 	var without []string
 	for _, j := range m.jobs.Plan.Jobs {
-		if locks[j.ID] == nil && slices.Contains(m.opt.Recipes, j.Recipe) {
+		if locks[j.ID] == nil && slices.Contains(m.opt.Recipes, j.Recipe) && m.jobs.Variant(j).Recipe.Kind != recipes.MetaPackage {
 			without = append(without, j.ID)
 		}
 	}

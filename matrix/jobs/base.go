@@ -47,7 +47,7 @@ func (s *Set) base(ctx context.Context) (*Base, error) {
 	endings := map[string]bool{defaultEnding: true}
 	for _, c := range s.candidates {
 		for _, arch := range c.job.Architectures() {
-			if c.meta {
+			if c.meta() {
 				break // all that it declares is written
 			}
 			b.declare(c.job.Target+"/"+arch, c.result.Unbuilt)

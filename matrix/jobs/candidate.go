@@ -16,20 +16,37 @@ import (
 )
 
 // candidate is recipe × variant × cell before rpm was asked about it, and then
-// what rpm said.
+// what rpm said. There may be a hundred thousand: what most of them have alike is held
+// once (see [Set.shared]), and what only a component has is behind a pointer.
 type candidate struct {
-	job     *plan.Job
-	build   builder.Job // without what it depends on
-	cell    *Cell
-	variant recipes.Variant
-	inputs  []recipes.File // of the catalogue
-	query   spec.Query
-	result  *spec.Result
-	meta    bool // it is a meta-package: there is no query, and no result once that is taken
+	job        *plan.Job
+	cell       *Cell
+	variant    recipes.Variant
+	result     *spec.Result // of a meta-package until it is taken
+	*component              // nil: it is a meta-package, which nobody is asked about
+	key        store.Digest // of a meta-package: all that it is made of is in the catalogue
+}
+
+// component is what a candidate has that rpmbuild makes.
+type component struct {
+	build  builder.Job    // without what it depends on
+	inputs []recipes.File // of the catalogue
+	query  spec.Query
 
 	// missing are the sources that have to be fetched from the spec's addresses
 	// before anything can be said of what comes of them.
 	missing []string
+}
+
+// meta says whether it is a meta-package.
+func (c *candidate) meta() bool { return c.component == nil }
+
+// path is how people know what it is made of.
+func (c *candidate) path() string {
+	if c.meta() {
+		return c.variant.Recipe.Dir
+	}
+	return c.query.Path
 }
 
 // expand makes the candidates of one recipe in one cell.
@@ -59,7 +76,7 @@ func (s *Set) expand(ctx context.Context, cell *Cell, r *recipes.Recipe) ([]*can
 		if err != nil {
 			return nil, nil, err
 		}
-		if !c.meta {
+		if !c.meta() {
 			if err := s.addInputs(ctx, c); err != nil {
 				return nil, nil, err
 			}
@@ -98,15 +115,17 @@ func (s *Set) wanted(v recipes.Variant) bool {
 
 // newCandidate is a variant in a cell with what rpm has to be asked about it.
 func (s *Set) newCandidate(cell *Cell, v recipes.Variant) (*candidate, error) {
-	r := v.Recipe
-	c := &candidate{cell: cell, variant: v}
+	r, name := v.Recipe, v.Name()
+	variant, own := s.alike(v)
+	c := &candidate{cell: cell, variant: variant}
 	c.job = &plan.Job{
-		ID: plan.ID(r.Name, v.Name(), cell.Target.Name, cell.Arch), Recipe: r.Name, Variant: v.Name(),
-		Target: cell.Target.Name, Arch: cell.Arch, Defines: s.shared(v.Own()),
+		ID: plan.ID(r.Name, name, cell.Target.Name, cell.Arch), Recipe: r.Name, Variant: name,
+		Target: cell.Target.Name, Arch: cell.Arch, Defines: own,
 	}
 	if r.Kind == recipes.MetaPackage {
 		return c, s.setMeta(c)
 	}
+	c.component = &component{}
 	c.setSpec()
 	for _, f := range s.in.Catalog.Inputs(r) {
 		c.inputs = append(c.inputs, f)
@@ -127,23 +146,6 @@ func (s *Set) newCandidate(cell *Cell, v recipes.Variant) (*candidate, error) {
 	}
 	c.job.Macros = s.shared(macros)
 	return c, nil
-}
-
-// shared is the one map that stands for all like it: a hundred thousand jobs have a
-// few dozen choices of families among them. It is only read.
-func (s *Set) shared(m map[string]string) map[string]string {
-	if len(m) == 0 {
-		return m
-	}
-	key := plan.Parts(m).Key()
-	if same, ok := s.maps[key]; ok {
-		return same
-	}
-	if s.maps == nil {
-		s.maps = map[store.Digest]map[string]string{}
-	}
-	s.maps[key] = m
-	return m
 }
 
 // macros are those of a target whose specs another one's image reads.

@@ -98,7 +98,8 @@ func (s *Set) dependencies(j *plan.Job) (dependencies, error) {
 	return d, nil
 }
 
-// Lock is what a job's build root was made of, or nil when that is not known.
+// Lock is what a job's build root was made of, or nil when that is not known. A
+// meta-package has no build root.
 func (s *Set) Lock(j *plan.Job) *resolve.Lock {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -219,7 +220,7 @@ func (s *Set) remember(name string, packages []resolve.Package) error {
 // have results.
 func (s *Set) resolve(ctx context.Context, j *plan.Job) error {
 	c := s.candidates[j.ID]
-	if c.meta || c.cell.Image.Digest == "" {
+	if c.meta() || c.cell.Image.Digest == "" {
 		return nil
 	}
 	s.mu.Lock()

@@ -53,7 +53,7 @@ func (s *Set) askAll(ctx context.Context, candidates []*candidate, progress Prog
 	byReader := map[store.Digest][]*candidate{}
 	var order []store.Digest
 	for _, c := range candidates {
-		if c.meta {
+		if c.meta() {
 			continue
 		}
 		d := c.cell.Reader.Image.Digest
@@ -172,7 +172,7 @@ func (s *Set) take(c *candidate) error {
 		j.Produces = append(j.Produces, plan.Produced{Name: p.Name, EVR: p.EVR(), Arch: p.Arch, Provides: p.Provides, Requires: p.Requires})
 	}
 	s.estimator.estimate(c)
-	if c.meta {
+	if c.meta() {
 		c.result = nil
 		return nil
 	}

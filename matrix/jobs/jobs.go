@@ -86,7 +86,7 @@ type Set struct {
 	targets    *Base
 	kept       map[store.Digest]bool // files of the catalogue that are in the store
 	borrowed   map[*recipes.Target][]spec.Define
-	maps       map[store.Digest]map[string]string // see shared
+	alikes     alike
 
 	mu      sync.Mutex
 	results map[string]*builder.Result // by job
@@ -113,7 +113,7 @@ func New(ctx context.Context, in Input, st *store.Store, sb Sandbox, fetcher *so
 		in: in, store: st, sandbox: sb, fetcher: fetcher, log: log, headers: newHeaderCache(st), estimator: newEstimator(in.Took),
 		candidates: map[string]*candidate{}, kept: map[store.Digest]bool{},
 		borrowed: map[*recipes.Target][]spec.Define{}, results: map[string]*builder.Result{},
-		locks: map[string]*resolve.Lock{}, fresh: map[string]bool{}, extensions: map[string][]string{},
+		locks: map[string]*resolve.Lock{}, fresh: map[string]bool{}, extensions: map[string][]string{}, alikes: newAlike(),
 	}
 	var candidates []*candidate
 	var skips []plan.Skip
@@ -179,16 +179,29 @@ func (s *Set) choose() {
 // installable are the jobs with results whose packages require nothing of jobs that
 // are neither such nor among these others.
 func (s *Set) installable(others map[string]bool) map[string]bool {
-	there := map[string]bool{}
+	there := make(map[string]bool, len(s.Plan.Jobs))
+	requiring := make(map[string][]string, len(s.Plan.Jobs)) // by job: those that require what it makes
+	var gone []string
 	for _, j := range s.Plan.Jobs {
 		there[j.ID] = s.results[j.ID] != nil && !slices.ContainsFunc(j.Unknown, func(u plan.Unknown) bool { return u.Package != "" })
+		if !there[j.ID] && !others[j.ID] {
+			gone = append(gone, j.ID)
+		}
+		for _, id := range j.RunNeeds {
+			requiring[id] = append(requiring[id], j.ID)
+		}
 	}
-	// What requires something that is not there is not there: until nothing changes.
-	for changed := true; changed; {
-		changed = false
-		for _, j := range s.Plan.Jobs {
-			if there[j.ID] && slices.ContainsFunc(j.RunNeeds, func(id string) bool { return !there[id] && !others[id] }) {
-				there[j.ID], changed = false, true
+	// What requires something that is not there is not there either.
+	for len(gone) > 0 {
+		id := gone[len(gone)-1]
+		gone = gone[:len(gone)-1]
+		for _, by := range requiring[id] {
+			if !there[by] {
+				continue
+			}
+			there[by] = false
+			if !others[by] {
+				gone = append(gone, by)
 			}
 		}
 	}
@@ -200,8 +213,12 @@ func (s *Set) wantedOnly(skips []plan.Skip, failures []plan.Failure) ([]plan.Ski
 	if len(s.in.Recipes) == 0 {
 		return skips, failures
 	}
-	skips = slices.DeleteFunc(skips, func(k plan.Skip) bool { return !slices.Contains(s.in.Recipes, k.Recipe) })
-	failures = slices.DeleteFunc(failures, func(f plan.Failure) bool { return !slices.Contains(s.in.Recipes, f.Recipe) })
+	wanted := make(map[string]bool, len(s.in.Recipes))
+	for _, name := range s.in.Recipes {
+		wanted[name] = true
+	}
+	skips = slices.DeleteFunc(skips, func(k plan.Skip) bool { return !wanted[k.Recipe] })
+	failures = slices.DeleteFunc(failures, func(f plan.Failure) bool { return !wanted[f.Recipe] })
 	return skips, failures
 }
 

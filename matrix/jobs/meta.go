@@ -21,15 +21,24 @@ import (
 func (s *Set) setMeta(c *candidate) error {
 	m := s.in.Catalog.Meta(c.variant)
 	r := c.variant.Recipe
-	c.meta, c.query.Path = true, r.Dir
-	c.job.Files = []string{r.Dir + "/recipe.yaml"}
-	c.job.Inputs = plan.Parts{
-		plan.PartBuilder: meta.Format, plan.PartSpec: string(store.Of([]byte(m.Spec))),
-		plan.PartDefine("dist"): m.Release, "architecture": m.Arch,
-	}
+	c.job.Files = s.recipeFile(r)
+	c.key = metaParts(m).Key()
 	var err error
 	c.result, err = metaResult(r, m)
 	return err
+}
+
+// metaParts are the parts of a meta-package's key: nothing that others make is among them.
+func metaParts(m recipes.Meta) plan.Parts {
+	return plan.Parts{
+		plan.PartBuilder: meta.Format, plan.PartSpec: string(store.Of([]byte(m.Spec))),
+		plan.PartDefine("dist"): m.Release, "architecture": m.Arch,
+	}
+}
+
+// metaParts are those of a job that is a meta-package.
+func (s *Set) metaParts(j *plan.Job) plan.Parts {
+	return metaParts(s.in.Catalog.Meta(s.candidates[j.ID].variant))
 }
 
 // metaResult is what rpm would say of a meta-package's spec.
@@ -52,7 +61,7 @@ func metaResult(r *recipes.Recipe, m recipes.Meta) (*spec.Result, error) {
 // Evaluated is what rpm said of a job's spec.
 func (s *Set) Evaluated(j *plan.Job) *spec.Result {
 	c := s.candidates[j.ID]
-	if !c.meta {
+	if !c.meta() {
 		return c.result
 	}
 	result, err := metaResult(c.variant.Recipe, s.in.Catalog.Meta(c.variant))
@@ -66,7 +75,7 @@ func (s *Set) Evaluated(j *plan.Job) *spec.Result {
 // result is false.
 func (s *Set) Meta(ctx context.Context, j *plan.Job) (*builder.Result, bool, error) {
 	c := s.candidates[j.ID]
-	if !c.meta {
+	if !c.meta() {
 		return nil, false, nil
 	}
 	result, err := meta.Build(ctx, s.store, s.metaSpec(c))

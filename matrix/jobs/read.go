@@ -21,7 +21,7 @@ type Reading struct {
 // Read asks rpm about every variant in every cell, also about those that would be
 // made once for several, and tells what the targets hold. Nothing is fetched.
 func Read(ctx context.Context, in Input, st *store.Store, sb Sandbox, log *slog.Logger, progress Progress) ([]Reading, plan.Base, error) {
-	s := &Set{in: in, store: st, sandbox: sb, log: log, kept: map[store.Digest]bool{}, borrowed: map[*recipes.Target][]spec.Define{}}
+	s := &Set{in: in, store: st, sandbox: sb, log: log, kept: map[store.Digest]bool{}, borrowed: map[*recipes.Target][]spec.Define{}, alikes: newAlike()}
 	var candidates []*candidate
 	for _, cell := range in.Cells {
 		for _, r := range in.Catalog.Recipes {
@@ -41,7 +41,7 @@ func Read(ctx context.Context, in Input, st *store.Store, sb Sandbox, log *slog.
 	}
 	readings := make([]Reading, len(candidates))
 	for i, c := range candidates {
-		readings[i] = Reading{Variant: c.variant, Path: c.query.Path, Result: c.result}
+		readings[i] = Reading{Variant: c.variant, Path: c.path(), Result: c.result}
 		if a, ok := answers[c]; ok {
 			readings[i].Result, readings[i].Err = a.Result, a.Err
 		}

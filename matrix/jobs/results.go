@@ -31,6 +31,9 @@ func (c *candidate) history() string {
 // addresses nobody vouches for, only now all inputs are known.
 func (s *Set) Fetch(ctx context.Context, j *plan.Job) error {
 	c := s.candidates[j.ID]
+	if c.meta() {
+		return nil
+	}
 	if err := s.keepInputs(ctx, c); err != nil {
 		return fmt.Errorf("%s: %w", j.ID, err)
 	}
@@ -49,6 +52,9 @@ func (s *Set) Fetch(ctx context.Context, j *plan.Job) error {
 // All that it needs must have results.
 func (s *Set) Prepare(ctx context.Context, j *plan.Job) error {
 	c := s.candidates[j.ID]
+	if c.meta() {
+		return nil
+	}
 	if len(c.missing) > 0 {
 		if err := s.keepInputs(ctx, c); err != nil {
 			return fmt.Errorf("%s: %w", j.ID, err)
@@ -101,7 +107,7 @@ func (s *Set) Describe(j *plan.Job, job builder.Job, parts plan.Parts) execute.D
 		Name: c.history(), Recipe: j.Recipe, Variant: j.Variant, Target: j.Target, Reason: j.Reason,
 		Key: j.Key, Parts: parts, Lock: s.Lock(j), Job: job,
 	}
-	if c.meta {
+	if c.meta() {
 		spec := s.metaSpec(c)
 		d.Meta, d.Lock = &spec, nil
 		d.Job.ID, d.Job.Arch = j.ID, j.Arch
@@ -124,24 +130,26 @@ func (s *Set) Adopt(j *plan.Job, result *builder.Result) {
 func (s *Set) settle() error {
 	// Level by level: jobs that do not need each other can be looked for side by side.
 	for _, level := range s.Plan.Levels() {
-		var open []*found
+		open := make([]found, 0, len(level))
 		for _, j := range level {
-			parts, err := s.inputs(j)
+			known, parts, err := s.inputs(j)
 			if err != nil {
 				return err
 			}
-			if parts != nil {
-				j.Key = parts.Key()
-				open = append(open, &found{job: j, parts: parts})
+			if known {
+				open = append(open, found{job: j, parts: parts})
 			}
 		}
 		if err := s.look(open); err != nil {
 			return err
 		}
 		for _, f := range open {
-			if f.result != nil {
+			switch {
+			case f.result != nil:
 				s.results[f.job.ID], f.job.Reason = f.result, plan.ReasonReused
-			} else {
+			case f.parts == nil:
+				f.job.Reason = plan.Explain(s.lastParts(f.job), s.metaParts(f.job))
+			default:
 				f.job.Reason = plan.Explain(s.lastParts(f.job), f.parts)
 			}
 		}
@@ -152,18 +160,18 @@ func (s *Set) settle() error {
 // found is a job whose key is known, and its result if there is one.
 type found struct {
 	job    *plan.Job
-	parts  plan.Parts
+	parts  plan.Parts // nil: it is a meta-package, whose parts can be told any time
 	result *builder.Result
 }
 
 // look reads and verifies results, on all cores.
-func (s *Set) look(of []*found) error {
+func (s *Set) look(of []found) error {
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for some := range slices.Chunk(of, lookAtATime) {
 		g.Go(func() error {
-			for _, f := range some {
-				f.result, _ = s.stored(f.job.Key)
+			for i := range some {
+				some[i].result, _ = s.stored(some[i].job.Key)
 			}
 			return nil
 		})
@@ -174,26 +182,35 @@ func (s *Set) look(of []*found) error {
 // lookAtATime is how many results one goroutine looks for.
 const lookAtATime = 32
 
-// inputs are the parts of a job's key, or nil when something of them is not known
-// yet, which then is the reason.
-func (s *Set) inputs(j *plan.Job) (plan.Parts, error) {
+// inputs gives a job its key and returns the key's parts, or says that something of
+// them is not known yet, which then is the reason.
+func (s *Set) inputs(j *plan.Job) (known bool, parts plan.Parts, err error) {
 	if pending := s.pending(j); pending != "" {
 		j.Key, j.Reason = "", plan.ReasonNew
 		if s.lastParts(j) != nil {
 			j.Reason = "dependency to be built: " + s.candidates[pending].job.Recipe
 		}
-		return nil, nil
+		return false, nil, nil
 	}
-	if missing := s.candidates[j.ID].missing; len(missing) > 0 {
-		j.Key, j.Reason = "", plan.ReasonNew+", sources to be fetched: "+strings.Join(missing, ", ")
-		return nil, nil
+	c := s.candidates[j.ID]
+	if c.meta() {
+		j.Key = c.key
+		return true, nil, nil
 	}
-	_, parts, err := s.complete(j)
+	if len(c.missing) > 0 {
+		j.Key, j.Reason = "", plan.ReasonNew+", sources to be fetched: "+strings.Join(c.missing, ", ")
+		return false, nil, nil
+	}
+	_, parts, err = s.complete(j)
 	if errors.Is(err, errUnresolved) {
 		j.Key, j.Reason = "", plan.ReasonNew+", dependencies to be resolved"
-		return nil, nil
+		return false, nil, nil
 	}
-	return parts, err
+	if err != nil {
+		return false, nil, err
+	}
+	j.Key = parts.Key()
+	return true, parts, nil
 }
 
 // pending is a need of a job that has no result yet, or "".
@@ -214,6 +231,9 @@ func (s *Set) lastParts(j *plan.Job) plan.Parts {
 // complete adds to a job what its build root holds beside the image. All jobs that it
 // needs must have results. The error is errUnresolved when somebody has to be asked.
 func (s *Set) complete(j *plan.Job) (builder.Job, plan.Parts, error) {
+	if s.candidates[j.ID].meta() {
+		return builder.Job{}, s.metaParts(j), nil
+	}
 	job := s.candidates[j.ID].build
 	l, err := s.lock(j)
 	if err != nil {

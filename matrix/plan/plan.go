@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"sync"
 
 	"github.com/ohpc-build/ohpc-build/matrix/schedule"
 )
@@ -15,7 +16,8 @@ type Plan struct {
 	Skips    []Skip    `json:"skips"`
 	Failures []Failure `json:"failures"`
 
-	byID map[string]*Job // of Jobs; nil in a plan that New did not make
+	index sync.Once
+	byID  map[string]*Job // of Jobs, once somebody has asked
 }
 
 // New finds what each job needs and puts the jobs in order. The error is one or
@@ -42,10 +44,7 @@ func New(jobs []*Job, opts ...Option) (*Plan, error) {
 }
 
 func newPlan(jobs []*Job, skips []Skip, failures []Failure) *Plan {
-	p := &Plan{Jobs: jobs, Skips: slices.Clone(skips), Failures: slices.Clone(failures), byID: make(map[string]*Job, len(jobs))}
-	for _, j := range jobs {
-		p.byID[j.ID] = j
-	}
+	p := &Plan{Jobs: jobs, Skips: slices.Clone(skips), Failures: slices.Clone(failures)}
 	slices.SortFunc(p.Skips, func(a, b Skip) int {
 		return cmp.Or(cmp.Compare(a.Recipe, b.Recipe), cmp.Compare(a.Variant, b.Variant), cmp.Compare(a.Target, b.Target),
 			cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.Reason, b.Reason))
@@ -75,15 +74,13 @@ func order(jobs []*Job) ([]*Job, error) {
 
 // Job returns the job of that ID, or nil.
 func (p *Plan) Job(id string) *Job {
-	if len(p.byID) == len(p.Jobs) {
-		return p.byID[id]
-	}
-	for _, j := range p.Jobs {
-		if j.ID == id {
-			return j
+	p.index.Do(func() {
+		p.byID = make(map[string]*Job, len(p.Jobs))
+		for _, j := range p.Jobs {
+			p.byID[j.ID] = j
 		}
-	}
-	return nil
+	})
+	return p.byID[id]
 }
 
 // Filter is the plan of those jobs that are to be kept, with all skips and
@@ -104,6 +101,10 @@ func (p *Plan) Select(recipes []string) *Plan {
 	if len(recipes) == 0 {
 		return p
 	}
+	wanted := make(map[string]bool, len(recipes))
+	for _, name := range recipes {
+		wanted[name] = true
+	}
 	keep := map[*Job]bool{}
 	var open []*Job
 	visit := func(j *Job) {
@@ -113,7 +114,7 @@ func (p *Plan) Select(recipes []string) *Plan {
 		}
 	}
 	for _, j := range p.Jobs {
-		if slices.Contains(recipes, j.Recipe) {
+		if wanted[j.Recipe] {
 			visit(j)
 		}
 	}
@@ -127,8 +128,8 @@ func (p *Plan) Select(recipes []string) *Plan {
 		}
 	}
 	selected := p.Filter(func(j *Job) bool { return keep[j] })
-	selected.Skips = slices.DeleteFunc(selected.Skips, func(s Skip) bool { return !slices.Contains(recipes, s.Recipe) })
-	selected.Failures = slices.DeleteFunc(selected.Failures, func(f Failure) bool { return !slices.Contains(recipes, f.Recipe) })
+	selected.Skips = slices.DeleteFunc(selected.Skips, func(s Skip) bool { return !wanted[s.Recipe] })
+	selected.Failures = slices.DeleteFunc(selected.Failures, func(f Failure) bool { return !wanted[f.Recipe] })
 	return selected
 }
 
