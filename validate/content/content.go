@@ -13,7 +13,7 @@ import (
 
 // Version grows when the same package may be judged otherwise: what was kept of
 // earlier looks at it is then worth nothing.
-const Version = "1"
+const Version = "2"
 
 // Report is what one package shows by itself. It can be kept as JSON.
 type Report struct {
@@ -51,7 +51,7 @@ var errEnough = errors.New("there are more findings than are told")
 
 // Inspect looks into the package in file. The error says that it cannot be read.
 func Inspect(ctx context.Context, p *rpm.Package, file io.ReaderAt) (*Report, error) {
-	in := &inspection{report: &Report{Package: p.NEVRA(), Name: p.Name, Arch: p.Arch}, files: map[string]rpm.File{}}
+	in := &inspection{room: maxUnpacked, report: &Report{Package: p.NEVRA(), Name: p.Name, Arch: p.Arch}, files: map[string]rpm.File{}}
 	err := in.run(ctx, p, file)
 	if err != nil && !errors.Is(err, errEnough) {
 		return nil, fmt.Errorf("looking into %s: %w", p.NEVRA(), err)
@@ -67,6 +67,7 @@ type inspection struct {
 	report *Report
 	files  map[string]rpm.File
 	read   int64 // bytes of the payload
+	room   int64 // bytes that may still be unpacked of what is packed in it
 	block  []byte
 	window window
 }
@@ -100,7 +101,7 @@ func (in *inspection) run(ctx context.Context, p *rpm.Package, file io.ReaderAt)
 		if m.Size == 0 || !m.Regular() || f.IsLink() || f.IsDir() {
 			return nil
 		}
-		return in.file(f, int64(m.Size), content)
+		return in.file(ctx, f, int64(m.Size), content)
 	})
 }
 

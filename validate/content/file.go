@@ -2,6 +2,7 @@ package content
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"path"
@@ -14,7 +15,7 @@ import (
 const noarch = "noarch"
 
 // file looks into a regular file of the payload.
-func (in *inspection) file(f rpm.File, size int64, content io.Reader) error {
+func (in *inspection) file(ctx context.Context, f rpm.File, size int64, content io.Reader) error {
 	if in.block == nil {
 		in.block = make([]byte, binary.HeadSize)
 	}
@@ -31,8 +32,10 @@ func (in *inspection) file(f rpm.File, size int64, content io.Reader) error {
 		err = in.elf(f, head, size, rest)
 	case binary.IsArchive(head):
 		err = in.archive(f, io.MultiReader(bytes.NewReader(head), rest))
-	case bytes.HasPrefix(head, []byte("#!")) && f.Mode&anyExecute != 0:
+	case isScript(head) && f.Mode&anyExecute != 0:
 		err = in.script(f, head)
+	case binary.Packed(head):
+		err = in.packed(ctx, f, io.MultiReader(bytes.NewReader(head), rest))
 	default:
 		err = in.boot(f, head)
 	}
@@ -46,22 +49,31 @@ func (in *inspection) file(f rpm.File, size int64, content io.Reader) error {
 	return in.built(f, &traces, isText)
 }
 
-// code judges code by the machine that it is for. part is the member of an archive.
+// code judges code by the machine that it is for. part is what of the file it is, "" for
+// all of it.
 func (in *inspection) code(f rpm.File, part string, c binary.Code) error {
 	what := "it is"
 	if part != "" {
-		what = "its member " + part + " is"
+		what = part + " is"
 	}
+	what += " " + article(c.Format)
 	arch := in.report.Arch
 	switch {
 	case arch == noarch && c.Native():
 		return in.find(f.Path(), NoarchCode, "build the package for each architecture, or declare the file in the recipe's allow with a reason",
-			"%s an %s for %s in a package for all machines", what, c.Format, c.Machine)
+			"%s for %s in a package for all machines", what, c.Machine)
 	case arch != noarch && !c.Fits(arch):
 		return in.find(f.Path(), Machine, "build it for "+arch+", or declare the file in the recipe's allow when it is there for other machines",
-			"%s an %s for %s in a package for %s", what, c.Format, c.Machine, arch)
+			"%s for %s in a package for %s", what, c.Machine, arch)
 	}
 	return nil
+}
+
+func article(format string) string {
+	if strings.HasPrefix(format, "E") {
+		return "an " + format
+	}
+	return "a " + format
 }
 
 func (in *inspection) boot(f rpm.File, head []byte) error {
@@ -153,52 +165,12 @@ func (in *inspection) archive(f rpm.File, r io.Reader) error {
 			return nil
 		}
 		told[e.Machine] = true
-		return in.code(f, name, e.Code)
+		return in.code(f, "its member "+name, e.Code)
 	})
 	if errors.Is(err, binary.ErrArchive) || errors.Is(err, binary.ErrELF) {
 		return in.find(f.Path(), Malformed, "", "%v", err)
 	}
 	return err
-}
-
-// maxShebang is what a kernel reads of a script's first line (Linux: binfmt_script.c).
-const maxShebang = 255
-
-// script looks at the first line of an executable script.
-func (in *inspection) script(f rpm.File, head []byte) error {
-	const mend = "name a program that is installed by its whole path"
-	line, _, ended := strings.Cut(string(head[2:min(len(head), maxShebang+1)]), "\n")
-	fields := strings.Fields(line)
-	switch {
-	case !ended && len(head) > maxShebang:
-		return in.find(f.Path(), Interpreter, mend, "its first line is longer than the %d bytes that a kernel reads", maxShebang)
-	case len(fields) == 0:
-		return in.find(f.Path(), Interpreter, mend, "its first line names no interpreter")
-	case strings.HasSuffix(line, "\r"):
-		return in.find(f.Path(), Interpreter, "write it with the line ends of Unix", "its first line ends in a carriage return, which a kernel takes for a part of the name")
-	case !path.IsAbs(fields[0]):
-		return in.find(f.Path(), Interpreter, mend, "its interpreter %s is no whole path", fields[0])
-	case built(fields[0]) != "":
-		return in.find(f.Path(), Interpreter, mend, "its interpreter %s is where it was built", fields[0])
-	}
-	in.report.Scripts = append(in.report.Scripts, Script{printable(f.Path()), printable(fields[0])})
-	if path.Base(fields[0]) != "env" {
-		return nil
-	}
-	program := ""
-	for _, word := range fields[1:] {
-		if !strings.HasPrefix(word, "-") && !strings.Contains(word, "=") {
-			program = word
-			break
-		}
-	}
-	switch {
-	case program == "":
-		return in.find(f.Path(), Interpreter, mend, "env is given no program to run")
-	case built(program) != "":
-		return in.find(f.Path(), Interpreter, mend, "its interpreter %s is where it was built", program)
-	}
-	return nil
 }
 
 // built judges the traces of the place where a file was built.

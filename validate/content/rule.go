@@ -23,7 +23,7 @@ const (
 
 	ExecStack Rule = "exec-stack" // warns: a stack that holds code
 	TextRel   Rule = "text-rel"   // warns: code that is relocated
-	Malformed Rule = "malformed"  // warns: an ELF file or a static library that cannot be read
+	Malformed Rule = "malformed"  // warns: an ELF file, a library or something packed that cannot be read
 	BuildID   Rule = "build-id"   // warns: different files with one build ID
 )
 
