@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -55,6 +56,11 @@ func keyPath(i int) string { return fmt.Sprintf("/etc/pki/rpm-gpg/under-test-%d.
 // words are the command lines of a package manager, but for the packages.
 type words struct {
 	prepare, install, remove, refresh, upgrade []string
+
+	// fine are the statuses beside 0 with which all that was asked for was done, and
+	// scripts that with which one of the packages' scripts failed.
+	fine    string
+	scripts int
 }
 
 // reposDir is where a container has the definition of the repositories. What else the
@@ -77,6 +83,8 @@ var managers = map[string]words{
 		remove:  zypper("--no-refresh", "remove", "--no-clean-deps", "--"),
 		refresh: zypper("refresh", "--force"),
 		upgrade: zypper("--no-refresh", "update", "--no-recommends"),
+		// zypper(8): a reboot or a restart is suggested; some %post scripts failed
+		fine: "102 103 107", scripts: 107,
 	},
 }
 
@@ -102,7 +110,8 @@ func (c *Client) Prepare(ctx context.Context, at Place, log io.Writer) ([]Instal
 	if err := c.importKeys(ctx, at, log); err != nil {
 		return nil, err
 	}
-	return c.listed(ctx, at, w.prepare, log)
+	system, _, err := c.listed(ctx, at, w, w.prepare, log)
+	return system, err
 }
 
 func (c *Client) importKeys(ctx context.Context, at Place, log io.Writer) error {
@@ -113,38 +122,41 @@ func (c *Client) importKeys(ctx context.Context, at Place, log io.Writer) error 
 	return c.run(ctx, at, args, log, log)
 }
 
-// Install installs packages, and tells what is installed then.
-func (c *Client) Install(ctx context.Context, at Place, packages []string, log io.Writer) ([]Installed, error) {
+// Install installs packages, and tells what is installed then and which scripts failed
+// all the same.
+func (c *Client) Install(ctx context.Context, at Place, packages []string, log io.Writer) ([]Installed, []Script, error) {
 	w, err := c.words()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return c.listed(ctx, at, slices.Concat(w.install, packages), log)
+	return c.listed(ctx, at, w, slices.Concat(w.install, packages), log)
 }
 
-// Remove removes packages and nothing else, and tells what is installed then.
-func (c *Client) Remove(ctx context.Context, at Place, packages []string, log io.Writer) ([]Installed, error) {
+// Remove removes packages and nothing else, and tells what is installed then and which
+// scripts failed all the same.
+func (c *Client) Remove(ctx context.Context, at Place, packages []string, log io.Writer) ([]Installed, []Script, error) {
 	w, err := c.words()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return c.listed(ctx, at, slices.Concat(w.remove, packages), log)
+	return c.listed(ctx, at, w, slices.Concat(w.remove, packages), log)
 }
 
 // Upgrade imports the keys, which may be others than before, fetches the metadata anew
-// and upgrades all that is installed, and tells what that is then.
-func (c *Client) Upgrade(ctx context.Context, at Place, log io.Writer) ([]Installed, error) {
+// and upgrades all that is installed, and tells what that is then and which scripts
+// failed all the same.
+func (c *Client) Upgrade(ctx context.Context, at Place, log io.Writer) ([]Installed, []Script, error) {
 	w, err := c.words()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := c.importKeys(ctx, at, log); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := c.run(ctx, at, w.refresh, log, log); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return c.listed(ctx, at, w.upgrade, log)
+	return c.listed(ctx, at, w, w.upgrade, log)
 }
 
 // VerifyDependencies asks rpm whether what installed packages require is there. What
@@ -164,24 +176,43 @@ func (c *Client) words() (words, error) {
 	return w, nil
 }
 
-// listScript runs a command, and lists what is installed if it succeeded. Only rpm
-// writes to the standard output, so that no package's script can add to the list.
-const listScript = `"$@" >&2 || exit
+// listScript runs a command, and tells how it ended and what is installed then if it
+// succeeded. Only the shell and rpm write to the standard output, so that no package's
+// script can add to the list.
+const listScript = `fine=$1
+shift
+"$@" >&2
+status=$?
+case " 0 $fine " in *" $status "*) ;; *) exit "$status" ;; esac
+echo "$status"
 exec rpm --query --all --queryformat '` + queryFormat + `'`
 
-func (c *Client) listed(ctx context.Context, at Place, args []string, log io.Writer) ([]Installed, error) {
-	list := &bounded{limit: maxList}
-	err := c.run(ctx, at, slices.Concat([]string{"/bin/sh", "-c", listScript, "list"}, args), list, log)
+func (c *Client) listed(ctx context.Context, at Place, w words, args []string, log io.Writer) ([]Installed, []Script, error) {
+	list, failed := &bounded{limit: maxList}, &scripts{}
+	err := c.run(ctx, at, slices.Concat([]string{"/bin/sh", "-c", listScript, "list", w.fine}, args), list, io.MultiWriter(log, failed))
+	scripts := failed.close()
 	if err != nil {
-		return nil, err
+		if len(scripts) > 0 {
+			err = fmt.Errorf("%w\n%s", err, told(scripts))
+		}
+		return nil, nil, err
 	}
-	return readList(list.String())
+	first, rest, _ := strings.Cut(list.String(), "\n")
+	status, err := strconv.Atoi(first)
+	if err != nil {
+		return nil, nil, fmt.Errorf("how %s ended is told as %.100q", c.Manager, first)
+	}
+	if status != 0 && status == w.scripts && len(scripts) == 0 {
+		scripts = append(scripts, unnamed(c.Manager, status))
+	}
+	all, err := readList(rest)
+	return all, scripts, err
 }
 
 func (c *Client) run(ctx context.Context, at Place, args []string, out, log io.Writer) error {
 	shown := args
 	if slices.Contains(args, listScript) {
-		shown = args[4:]
+		shown = args[5:]
 	}
 	fmt.Fprintf(log, "+ %s\n", strings.Join(shown, " "))
 	timeout := c.Timeout
@@ -189,7 +220,7 @@ func (c *Client) run(ctx context.Context, at Place, args []string, out, log io.W
 		timeout = DefaultTimeout
 	}
 	err := c.Container.Run(ctx, validate.Command{
-		Args: args, Mounts: c.mounts(), Base: at.Base, Changes: at.Changes, Root: true,
+		Args: args, Env: []string{"LC_ALL=C.UTF-8"}, Mounts: c.mounts(), Base: at.Base, Changes: at.Changes, Root: true,
 		Timeout: timeout, Output: out, Errors: log,
 	})
 	if err != nil {

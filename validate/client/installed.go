@@ -23,6 +23,11 @@ func (i Installed) String() string {
 	return i.Name + "-" + evr.String() + "." + i.Arch
 }
 
+// withoutEpoch is as libzypp and the names of files have it.
+func (i Installed) withoutEpoch() string {
+	return i.Name + "-" + i.EVR.Version + "-" + i.EVR.Release + "." + i.Arch
+}
+
 const (
 	// queryFormat prints a line of what [Installed] has; rpm's tags hold no tabs.
 	queryFormat = `%{NAME}\t%{EPOCHNUM}\t%{VERSION}\t%{RELEASE}\t%{ARCH}\n`

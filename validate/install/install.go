@@ -35,8 +35,8 @@ type Trial struct {
 }
 
 // Run installs the packages, asks rpm whether they are there, and removes all that
-// came. The packages that were there before must be there all the time, and nothing
-// may be left in the file system but what is the system's own business
+// came. No script may fail, the packages that were there before must be there all the
+// time, and nothing may be left in the file system but what is the system's own business
 // ([remains.OfSystem]), saved configuration, and what the packages own as ghosts.
 func (t *Trial) Run(ctx context.Context) validate.Check {
 	return validate.Run(ctx, t.Name, t.Subject, func(log io.Writer) error { return t.steps(ctx, log) })
@@ -44,9 +44,12 @@ func (t *Trial) Run(ctx context.Context) validate.Check {
 
 func (t *Trial) steps(ctx context.Context, log io.Writer) error {
 	at := client.Place{Base: t.Prepared, Changes: t.Changes}
-	after, err := t.Client.Install(ctx, at, t.Packages, log)
+	after, failed, err := t.Client.Install(ctx, at, t.Packages, log)
 	if err != nil {
 		return said("could not be installed", err)
+	}
+	if len(failed) > 0 {
+		return scriptsFailed("it was installed, and not all of its scripts succeeded:", failed)
 	}
 	came := client.Without(after, t.Before)
 	fmt.Fprintf(log, "installed: %s\n", strings.Join(client.Strings(came), " "))
@@ -66,9 +69,12 @@ func (t *Trial) steps(ctx context.Context, log io.Writer) error {
 }
 
 func (t *Trial) remove(ctx context.Context, at client.Place, came []client.Installed, log io.Writer) error {
-	after, err := t.Client.Remove(ctx, at, client.Names(came), log)
+	after, failed, err := t.Client.Remove(ctx, at, client.Names(came), log)
 	if err != nil {
 		return said("was installed, and could not be removed", err)
+	}
+	if len(failed) > 0 {
+		return scriptsFailed("it was removed, and not all of its scripts succeeded:", failed)
 	}
 	if stay := client.Without(after, t.Before); len(stay) > 0 {
 		return &validate.Finding{Text: "the package manager succeeded in removing them, and these are installed still: " + list(client.Strings(stay))}
@@ -104,6 +110,15 @@ func said(what string, err error) error {
 		return fmt.Errorf("it %s: %w", what, err)
 	}
 	return err
+}
+
+// scriptsFailed tells of scripts that a package manager only warns about.
+func scriptsFailed(what string, failed []client.Script) error {
+	lines := []string{what}
+	for _, f := range failed {
+		lines = append(lines, f.String())
+	}
+	return &validate.Finding{Text: shorten(lines)}
 }
 
 // maxTold is how many lines a reason has; the log has all.

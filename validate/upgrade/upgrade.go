@@ -36,7 +36,8 @@ type Offers interface {
 // Run installs packages of the old repositories, and upgrades to the new ones. What was
 // installed must be there afterwards in the newest version that these offer, in no older
 // one than before, or replaced by what obsoletes it; what they no longer have may stay.
-// No requirement of a package may be left without its provider.
+// No requirement of a package may be left without its provider, and no script of a new
+// package may fail.
 func (t *Trial) Run(ctx context.Context) validate.Check {
 	return validate.Run(ctx, t.Name, t.Subject, func(log io.Writer) error { return t.steps(ctx, log) })
 }
@@ -50,17 +51,21 @@ func (t *Trial) steps(ctx context.Context, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	before, err := t.Old.Install(ctx, at, t.Packages, log)
+	before, failed, err := t.Old.Install(ctx, at, t.Packages, log)
 	if err != nil {
 		return told("the old packages could not be installed: there is nothing to upgrade", err)
 	}
-	after, err := t.New.Upgrade(ctx, at, log)
+	for _, f := range failed {
+		fmt.Fprintf(log, "this is so already, and does not count: %s\n", f)
+	}
+	after, failed, err := t.New.Upgrade(ctx, at, log)
 	if err != nil {
 		return told("the upgrade failed", err)
 	}
 	before, after = client.Without(before, system), client.Without(after, system)
 	fmt.Fprintf(log, "before: %s\nafter: %s\n", strings.Join(client.Strings(before), " "), strings.Join(client.Strings(after), " "))
-	if findings := t.judge(before, after); len(findings) > 0 {
+	findings := append(scripts(failed, client.Without(before, after), log), t.judge(before, after)...)
+	if len(findings) > 0 {
 		return &validate.Finding{Text: strings.Join(findings, "\n")}
 	}
 	if err := t.New.VerifyDependencies(ctx, at, client.Names(after), log); err != nil {
@@ -68,6 +73,21 @@ func (t *Trial) steps(ctx context.Context, log io.Writer) error {
 	}
 	fmt.Fprintf(log, "%d of %d packages changed\n", len(client.Without(before, after)), len(before))
 	return nil
+}
+
+// scripts tells which scripts failed in an upgrade. Those of what was replaced are
+// noted: who has these packages meets them with any upgrade, and no new package can
+// mend them.
+func scripts(failed []client.Script, replaced []client.Installed, log io.Writer) []string {
+	var findings []string
+	for _, f := range failed {
+		if slices.ContainsFunc(replaced, func(i client.Installed) bool { return f.Package != i.Name && f.Of(i) }) {
+			fmt.Fprintf(log, "this is of a package that was replaced, and does not count: %s\n", f)
+			continue
+		}
+		findings = append(findings, f.String())
+	}
+	return findings
 }
 
 // judge tells what is not as it should be after the upgrade.
