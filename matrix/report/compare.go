@@ -11,30 +11,62 @@ import (
 // that only one of the two looked at say nothing: added and gone is only counted
 // between runs of all recipes that came to their end.
 func Compare(before, now *Run) *Previous {
-	p := &Previous{Started: before.Started, Result: before.Result, Seconds: before.Seconds}
-	old, current := jobsByID(before), jobsByID(now)
-	whole := before.Error == "" && now.Error == "" && len(before.Recipes) == 0 && len(now.Recipes) == 0
-	for i := range now.Jobs {
-		j := &now.Jobs[i]
-		was, known := old[j.ID]
-		if !known {
-			was = &Job{}
-		}
-		switch {
-		case j.Result == Fail && was.Result != Fail:
-			p.Failing = append(p.Failing, j.ID)
-		case was.Result == Fail && j.Result.succeeded():
-			p.Mended = append(p.Mended, j.ID)
-		}
-		if !known && whole {
-			p.Added = append(p.Added, j.ID)
-		}
-		p.Packages = append(p.Packages, packageChanges(was, j)...)
+	c := newComparison(now)
+	for i := range before.Jobs {
+		c.job(&before.Jobs[i])
 	}
-	for id := range old {
-		if current[id] == nil && whole {
-			p.Gone = append(p.Gone, id)
+	return c.end(before)
+}
+
+// comparison looks at an earlier run job by job: of many jobs all together are too much
+// to be held beside those of the new run.
+type comparison struct {
+	Previous
+	now   *Run
+	index map[string]int // in now.Jobs
+	met   []bool         // by that
+}
+
+func newComparison(now *Run) *comparison {
+	c := &comparison{now: now, index: make(map[string]int, len(now.Jobs)), met: make([]bool, len(now.Jobs))}
+	for i := range now.Jobs {
+		c.index[now.Jobs[i].ID] = i
+	}
+	return c
+}
+
+// job takes in a job of the earlier run.
+func (c *comparison) job(was *Job) {
+	i, there := c.index[was.ID]
+	if !there {
+		c.Gone = append(c.Gone, was.ID)
+		return
+	}
+	c.met[i] = true
+	now := &c.now.Jobs[i]
+	switch {
+	case now.Result == Fail && was.Result != Fail:
+		c.Failing = append(c.Failing, now.ID)
+	case was.Result == Fail && now.Result.succeeded():
+		c.Mended = append(c.Mended, now.ID)
+	}
+	c.Packages = append(c.Packages, packageChanges(was, now)...)
+}
+
+// end is what changed, once all jobs of the earlier run were taken in.
+func (c *comparison) end(before *Run) *Previous {
+	now, p := c.now, &c.Previous
+	p.Started, p.Result, p.Seconds = before.Started, before.Result, before.Seconds
+	for i := range now.Jobs {
+		if j := &now.Jobs[i]; !c.met[c.index[j.ID]] {
+			p.Added = append(p.Added, j.ID)
+			if j.Result == Fail {
+				p.Failing = append(p.Failing, j.ID)
+			}
 		}
+	}
+	if before.Error != "" || now.Error != "" || len(before.Recipes) > 0 || len(now.Recipes) > 0 {
+		p.Added, p.Gone = nil, nil
 	}
 	checks := map[string]Outcome{}
 	for _, c := range before.Checks {

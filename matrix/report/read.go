@@ -60,26 +60,28 @@ func Read(dir string) (*Run, error) {
 	return r, nil
 }
 
-// Before reads of the matrix.json in a report's folder what [Compare] looks at, job by
-// job: of many jobs all together are too much to be held beside those of a new run.
-func Before(dir string) (*Run, error) {
+// CompareWith tells what changed since the run whose matrix.json is in a report's
+// folder, which is read job by job.
+func CompareWith(dir string, now *Run) (*Previous, error) {
 	path := filepath.Join(dir, Name)
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the report: %w", err)
 	}
 	defer f.Close()
-	r, err := before(json.NewDecoder(io.LimitReader(f, maximumSize)))
+	c := newComparison(now)
+	before, err := c.read(json.NewDecoder(io.LimitReader(f, maximumSize)))
 	if err != nil {
 		return nil, fmt.Errorf("reading the report %s: %w", path, err)
 	}
-	if r.Version != Version {
-		return nil, &VersionError{Path: path, Version: r.Version}
+	if before.Version != Version {
+		return nil, &VersionError{Path: path, Version: before.Version}
 	}
-	return r, nil
+	return c.end(before), nil
 }
 
-func before(dec *json.Decoder) (*Run, error) {
+// read takes in the jobs of an earlier run and returns the rest of it.
+func (c *comparison) read(dec *json.Decoder) (*Run, error) {
 	r := &Run{}
 	fields := map[string]any{
 		"version": &r.Version, "recipes": &r.Recipes, "result": &r.Result, "error": &r.Error,
@@ -94,7 +96,7 @@ func before(dec *json.Decoder) (*Run, error) {
 			return nil, err
 		}
 		if name == "jobs" {
-			if err := r.beforeJobs(dec); err != nil {
+			if err := c.readJobs(dec); err != nil {
 				return nil, err
 			}
 			continue
@@ -110,7 +112,7 @@ func before(dec *json.Decoder) (*Run, error) {
 	return r, delimiter(dec, '}')
 }
 
-func (r *Run) beforeJobs(dec *json.Decoder) error {
+func (c *comparison) readJobs(dec *json.Decoder) error {
 	if err := delimiter(dec, '['); err != nil {
 		return err
 	}
@@ -127,7 +129,7 @@ func (r *Run) beforeJobs(dec *json.Decoder) error {
 		for _, p := range j.Packages {
 			was.Packages = append(was.Packages, Package{File: p.File})
 		}
-		r.Jobs = append(r.Jobs, was)
+		c.job(&was)
 	}
 	return delimiter(dec, ']')
 }

@@ -135,9 +135,9 @@ func changed(t *testing.T, r *report.Run, change func(*report.Run)) *report.Run 
 	return c
 }
 
-func TestBeforeIsEnoughToCompareWith(t *testing.T) {
+func TestCompareWithReadsJobByJob(t *testing.T) {
 	dir := t.TempDir()
-	_, err := report.Before(dir)
+	_, err := report.CompareWith(dir, reporttest.Sample())
 	require.ErrorIs(t, err, os.ErrNotExist)
 	first, second := reporttest.Sample(), reporttest.Sample()
 	first.Recipes = []string{"scotch"}
@@ -148,10 +148,9 @@ func TestBeforeIsEnoughToCompareWith(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, report.Name), doc, 0o644))
 	all, err := report.Read(dir)
 	require.NoError(t, err)
-	before, err := report.Before(dir)
+	previous, err := report.CompareWith(dir, second)
 	require.NoError(t, err)
-	require.Equal(t, report.Compare(all, second), report.Compare(before, second))
-	require.Empty(t, before.Jobs[0].Recipe)
+	require.Equal(t, report.Compare(all, second), previous)
 
 	for text, want := range map[string]string{
 		`{"version":99,"jobs":[]}`: "has version 99 of the report's format",
@@ -161,7 +160,7 @@ func TestBeforeIsEnoughToCompareWith(t *testing.T) {
 		``:                         "EOF",
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, report.Name), []byte(text), 0o644))
-		_, err := report.Before(dir)
+		_, err := report.CompareWith(dir, second)
 		require.ErrorContains(t, err, want)
 	}
 }

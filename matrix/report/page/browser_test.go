@@ -2,6 +2,7 @@ package page_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,12 +25,15 @@ import (
 // programs are the names under which Chromium is installed.
 var programs = []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "headless-shell"}
 
-// browser starts Chromium. Each tab has one of its own: pages in the background are
-// not drawn.
-type browser struct{ allocator context.Context }
+// browser is Chromium with the one tab that is drawn: others would wait for frames
+// for ever.
+type browser struct{ ctx context.Context }
 
-// find finds Chromium.
-func find(t *testing.T) browser {
+// patience bounds what is waited for: other packages' tests may have the processors.
+const patience = 3 * time.Minute
+
+// start starts Chromium.
+func start(t *testing.T) browser {
 	t.Helper()
 	var path string
 	for _, name := range programs {
@@ -45,13 +49,17 @@ func find(t *testing.T) browser {
 		}
 		t.Skip(missing)
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-dev-shm-usage", true))
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-dev-shm-usage", true), chromedp.WSURLReadTimeout(patience))
 	ctx, stop := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(stop)
+	ctx, cancel := chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	require.NoError(t, chromedp.Do(ctx), "starting %s", path)
 	return browser{ctx}
 }
 
-// tab is one open page.
+// tab is the page that is open.
 type tab struct {
 	t   *testing.T
 	ctx context.Context
@@ -60,29 +68,41 @@ type tab struct {
 	problems []string // what the console said
 }
 
-// open loads a page in a tab of its own, in a window of the size.
+// open loads a page in a window of the size. It knows nothing of the page before.
 func (b browser) open(t *testing.T, url string, width, height int64) *tab {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(b.allocator)
-	t.Cleanup(cancel)
-	ctx, stop := context.WithTimeout(ctx, 6*time.Minute) // other packages' tests may have the processors
+	ctx, stop := context.WithTimeout(b.ctx, 2*patience)
 	t.Cleanup(stop)
 	p := &tab{t: t, ctx: ctx}
-	require.NoError(t, chromedp.Listen(ctx, func(event any) {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		switch e := event.(type) {
-		case *runtime.EventExceptionThrown:
-			p.problems = append(p.problems, e.ExceptionDetails.Text+" "+e.ExceptionDetails.Exception.Description)
-		case *runtime.EventConsoleAPICalled:
-			p.problems = append(p.problems, "console."+string(e.Type))
-		case *log.EventEntryAdded:
-			p.problems = append(p.problems, e.Entry.Text)
-		}
-	}))
+	eval[any](p, "try { localStorage.clear() } catch {}")
+	_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{})
+	require.NoError(t, err)
+	p.do(chromedp.Navigate("about:blank")) // another fragment of the same page would not load it
+	require.NoError(t, chromedp.Listen(ctx, p.listen))
 	p.do(chromedp.EmulateViewport(width, height), chromedp.Navigate(url))
 	p.until("'ready' in document.documentElement.dataset")
 	return p
+}
+
+// listen notes what the console says. It must not wait: answers come after events.
+func (p *tab) listen(event any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch e := event.(type) {
+	case *runtime.EventExceptionThrown:
+		p.problems = append(p.problems, e.ExceptionDetails.Text+" "+e.ExceptionDetails.Exception.Description)
+	case *runtime.EventConsoleAPICalled:
+		p.problems = append(p.problems, "console."+string(e.Type))
+	case *log.EventEntryAdded:
+		p.problems = append(p.problems, e.Entry.Text)
+	}
+}
+
+// size gives the window a size.
+func (p *tab) size(width, height int64) {
+	p.t.Helper()
+	p.do(chromedp.EmulateViewport(width, height))
+	p.until(fmt.Sprintf("innerWidth === %d && innerHeight === %d", width, height))
 }
 
 func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
@@ -107,7 +127,7 @@ func eval[T any](p *tab, expression string) T {
 // until waits for a JavaScript expression to become true.
 func (p *tab) until(expression string) {
 	p.t.Helper()
-	_, err := chromedp.Run(p.ctx, chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingTimeout(time.Minute)))
+	_, err := chromedp.Run(p.ctx, chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingTimeout(patience)))
 	require.NoError(p.t, err, expression)
 }
 
@@ -154,6 +174,7 @@ func (p *tab) dark() {
 	p.t.Helper()
 	_, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}})
 	require.NoError(p.t, err)
+	p.until("matchMedia('(prefers-color-scheme: dark)').matches")
 }
 
 // folder writes a report with its logs.

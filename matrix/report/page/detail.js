@@ -20,8 +20,9 @@ function show(i, quietly) {
     el("div", { class: "actions" },
       i.kind === "job" ? el("button", { type: "button", onclick: () => view("graph") }, "In the graph") : null,
       ran(i) ? el("button", { type: "button", onclick: () => view("timeline") }, "In the timeline") : null),
-    facts(i),
+    i.raw.cases?.length ? tests(i.raw.cases) : null,
     log ? section("Log", log.element) : null,
+    facts(i),
     related(i),
   ]);
   document.body.classList.add("open");
@@ -63,6 +64,23 @@ function folded(entries, first = 12) {
   return [ul, more];
 }
 
+// tests are those that a check consists of; those that did not pass come first, with
+// what they said.
+function tests(cases) {
+  const order = Object.keys(CASES);
+  const sorted = cases.toSorted((a, b) => order.indexOf(standingOf(a)) - order.indexOf(standingOf(b)));
+  const entries = sorted.map((c) => {
+    const how = standingOf(c), passed = how === "pass";
+    return el("div", { class: "case " + (RESULTS[c.result] ? c.result : "skip") },
+      el("span", { class: "sign", "aria-hidden": "true" }, how === "quarantine" ? "△" : resultOf(c.result).sign),
+      el("span", { class: "casename" }, el("span", { class: "unseen" }, (CASES[how] || plain(how)) + ": "), c.name, how === "quarantine" ? el("small", {}, " in quarantine") : null),
+      el("span", { class: "num" }, c.seconds > 0 ? human(c.seconds) : ""),
+      c.reason && !passed ? el("p", { class: "told" }, c.reason) : null);
+  });
+  const open = Math.min(50, Math.max(12, sorted.findLastIndex((c) => standingOf(c) !== "pass") + 1));
+  return section(`Tests (${cases.length.toLocaleString("en")})`, el("p", { class: "lead" }, sumOfCases(cases)), folded(entries, open));
+}
+
 function facts(i) {
   const r = i.raw, dl = el("dl");
   const fact = (name, value) => value && dl.append(el("dt", {}, name), el("dd", {}, value));
@@ -89,7 +107,7 @@ function related(i) {
     parts.push(list("Packages", (r.packages || []).map((p) => packageEntry(p))));
     const own = checks.filter((c) => c.cell === i.cell && concerns(c.raw.subject, r));
     parts.push(list("Checks", own.map((c) => el("button", { type: "button", class: "link " + c.result, onclick: () => show(c) },
-      el("span", { class: "sign", "aria-hidden": "true" }, resultOf(c.result).sign), el("span", { class: "unseen" }, resultOf(c.result).name), " ", c.raw.name, " ", el("small", {}, c.raw.subject)))));
+      el("span", { class: "sign", "aria-hidden": "true" }, resultOf(c.result).sign), el("span", { class: "unseen" }, resultOf(c.result).name), " ", c.raw.name, " ", el("small", {}, c.raw.subject, c.raw.cases?.length ? ` · ${plural(c.raw.cases.length, "test")}: ${sumOfCases(c.raw.cases)}` : "")))));
     parts.push(list("Needs", i.needs.map((id) => itemLink(id, jobByID))));
     parts.push(list("Needed by", i.neededBy.map((id) => itemLink(id, jobByID))));
   } else {

@@ -3,10 +3,10 @@
 const VIEWS = {
   builds: { name: "Builds", make: () => new Grid("Builds", "Recipe", jobs), items: jobs, filter: true },
   checks: { name: "Checks", make: () => new Grid("Checks", "Subject", checks), items: checks, filter: true },
-  timeline: { name: "Timeline", make: () => new Timeline(), items: [...jobs, ...checks], filter: true },
+  timeline: { name: "Timeline", make: () => new Timeline(), items: given.timeline.map((b) => (b.check ? checks : jobs)[b.index]).filter(Boolean), filter: true },
   graph: { name: "Graph", make: () => new Graph() },
   changes: { name: "Changes", make: () => new Changes() },
-  history: { name: "History", make: () => new History(), items: [...jobs, ...checks], filter: true },
+  history: { name: "History", make: () => new History(), items: [...jobs, ...checks].filter((i) => historyOf(i).length), filter: true },
 };
 const views = {}; // those made so far
 let active = "";
@@ -19,12 +19,14 @@ function head() {
   const n = counts(jobs), c = counts(checks), hidden = Object.entries(omitted).filter(([r]) => n.has(r));
   for (const [r, k] of hidden) n.set(r, n.get(r) + k);
   const left = hidden.reduce((sum, [, k]) => sum + k, 0);
+  const cases = checks.flatMap((i) => i.raw.cases || []);
   const say = (m, of) => of.filter((r) => m.get(r)).map((r) => `${m.get(r).toLocaleString("en")} ${resultOf(r).name}`).join(", ") || "none";
   $("headline").textContent = plain(`OpenHPC ${run.release}`);
   add($("subline"), [
     el("span", {}, `${plural(jobs.length + left, "job")}: ${say(n, ["fail", "built", "reused", "shared", "skip"])}`),
     left ? el("span", {}, "those reused or shared are not shown here; matrix.json has all") : null,
     checks.length ? el("span", {}, `${plural(checks.length, "check")}: ${say(c, ["fail", "pass", "reused", "skip"])}`) : null,
+    cases.length ? el("span", {}, `${plural(cases.length, "test")} in them: ${sumOfCases(cases)}`) : null,
     el("span", {}, human(run.seconds || 0)), el("span", {}, when(run.started)), el("span", {}, `ohpc-build ${plain(run.program)}`),
   ]);
   document.title = plain(`${failed ? "✕" : "✓"} OpenHPC ${run.release}: ohpc-build matrix`);

@@ -64,7 +64,7 @@ function item(kind, raw, id, title, part, group) {
     result: kind === "check" && raw.reused && raw.result === "pass" ? "reused" : raw.result,
     seconds: raw.seconds || 0, begin: raw.begin || 0, dim: false,
     needs: raw.needs || [], neededBy: [],
-    hay: [id, raw.reason, raw.variant, group, ...(raw.packages || []).map((p) => p.file)].join("\n").toLowerCase(),
+    hay: [id, raw.reason, raw.variant, group, ...(raw.packages || []).map((p) => p.file), ...(raw.cases || []).flatMap((c) => [c.name, c.reason])].join("\n").toLowerCase(),
   };
 }
 const checkID = (c) => [c.target, c.arch, c.name, c.subject].join("/");
@@ -73,6 +73,16 @@ const checks = (run.checks || []).map((c) => item("check", c, checkID(c), c.subj
 const jobByID = new Map(jobs.map((j) => [j.id, j]));
 const checkByID = new Map(checks.map((c) => [c.id, c]));
 for (const j of jobs) for (const n of j.needs) jobByID.get(n)?.neededBy.push(j.id);
+
+// The tests that checks consist of, by how they count: one in quarantine does not,
+// whatever came of it.
+const CASES = { fail: "failed", quarantine: "in quarantine", skip: "skipped", pass: "passed" };
+const standingOf = (c) => (c.ran ? "quarantine" : c.result);
+function sumOfCases(cases) {
+  const n = {};
+  for (const c of cases) n[standingOf(c)] = (n[standingOf(c)] || 0) + 1;
+  return Object.keys(CASES).filter((s) => n[s]).map((s) => `${n[s].toLocaleString("en")} ${CASES[s]}`).join(", ");
+}
 
 // counts are how many items have each result.
 function counts(items) {

@@ -25,8 +25,8 @@ func Folder(dir string, r *report.Run) error {
 	}
 	if r.Previous == nil {
 		// A report that cannot be read is replaced by one that can.
-		if before, err := report.Before(dir); err == nil {
-			r.Previous = report.Compare(before, r)
+		if previous, err := report.CompareWith(dir, r); err == nil {
+			r.Previous = previous
 		}
 	}
 	logs, err := excerpt.Failed(r, dir)
