@@ -232,7 +232,7 @@ func (u *unpacker) archive(r *bufio.Reader, depth int) error {
 		if u.broken == nil {
 			u.broken = err // the entries behind it may be whole
 		}
-		if _, err := io.CopyN(io.Discard, r, content.N+int64(-size&3)); err != nil {
+		if _, err := io.CopyN(io.Discard, r, content.N+(-size&3)); err != nil {
 			return packed(err)
 		}
 	}

@@ -72,7 +72,7 @@ func TestUnpack(t *testing.T) {
 	inRoot := []string{" 40755 ", "init 100755 #!/bin/sh\n", "bin 120777 usr/bin", "usr/lib/x.ko.xz 100755 the module", "last 100755 "}
 	early := cpio(entry("kernel/x86/microcode/GenuineIntel.bin", file, "microcode"))
 	inEarly := []string{"kernel/x86/microcode/GenuineIntel.bin 100755 microcode"}
-	both := append(inEarly, inRoot...)
+	both := slices.Concat(inEarly, inRoot)
 	zeros := strings.Repeat("\x00", 1500)
 	nested := "innermost"
 	for range 8 {
