@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"regexp"
 	"strconv"
 	"time"
@@ -115,6 +117,9 @@ the configuration.`,
 				return err
 			}
 			r, err := folder.Rotate(cmd.Context(), params)
+			if errors.Is(err, fs.ErrNotExist) {
+				return usageError("%w; there is no key to replace yet: ohpc-build key generate makes one", err)
+			}
 			if err != nil {
 				return usageError("%w", err)
 			}

@@ -35,7 +35,7 @@ func TestKeyLife(t *testing.T) {
 	_, err := key(t, state, "show")
 	require.ErrorContains(t, err, "there is no signing key yet")
 	_, err = key(t, state, "rotate")
-	require.ErrorContains(t, err, "no such file")
+	require.ErrorContains(t, err, "no key to replace yet: ohpc-build key generate makes one")
 
 	out, err := key(t, state, "generate", "--algorithm", "ed25519", "--expires", "2y")
 	require.NoError(t, err)

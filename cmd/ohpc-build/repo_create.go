@@ -21,6 +21,7 @@ import (
 
 	"github.com/ohpc-build/ohpc-build/repo/create"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
+	"github.com/ohpc-build/ohpc-build/repo/snapshot"
 )
 
 // creation are the flags of repo create, with createrepo_c's names and letters.
@@ -212,6 +213,13 @@ func (c *creation) complete(dir string) (err error) {
 	if c.Output == "" {
 		c.Output = dir
 	}
+	if fi, err := os.Stat(c.Output); err == nil && !fi.IsDir() {
+		return usageError("--outputdir: %s is not a folder", c.Output)
+	}
+	// Its metadata are signed and never change; channels and mirrorlists name it.
+	if _, err := os.Lstat(filepath.Join(c.Output, snapshot.ManifestFile)); err == nil {
+		return usageError("%s is a published snapshot, whose metadata do not change; --outputdir puts others elsewhere, and ohpc-build matrix makes a new one", c.Output)
+	}
 	for _, step := range []func() error{c.digests, c.compression, c.times, c.retention, c.documents, c.selection, c.findIndex, c.signing} {
 		if err := step(); err != nil {
 			return err
@@ -320,6 +328,9 @@ func wellFormed(b []byte, root string) error {
 		token, err := d.Token()
 		if errors.Is(err, io.EOF) && !first {
 			return nil
+		}
+		if errors.Is(err, io.EOF) {
+			return fmt.Errorf("it is no XML, expected <%s>", root)
 		}
 		if err != nil {
 			return err

@@ -58,6 +58,8 @@ func TestRepoCreateMistakes(t *testing.T) {
 	dir := t.TempDir()
 	bad := filepath.Join(t.TempDir(), "bad.xml")
 	require.NoError(t, os.WriteFile(bad, []byte("<comps>"), 0o644))
+	text := filepath.Join(t.TempDir(), "text")
+	require.NoError(t, os.WriteFile(text, []byte("no markup\n"), 0o644))
 	for want, args := range map[string][]string{
 		"repo create takes one folder":              {},
 		"no such file":                              {filepath.Join(dir, "absent")},
@@ -71,6 +73,8 @@ func TestRepoCreateMistakes(t *testing.T) {
 		"needs --revision":                          {"--set-timestamp-to-revision", "--revision", "today", dir},
 		"no age":                                    {"--retain-old-md-by-age", "soon", dir},
 		"--groupfile":                               {"--groupfile", bad, dir},
+		"it is no XML":                              {"--groupfile", text, dir},
+		"is not a folder":                           {"--outputdir", text, dir},
 		"--pkglist":                                 {"--pkglist", "absent", dir},
 		"is for --update":                           {"--recycle-pkglist", dir},
 		"there is no signing key":                   {"--sign", dir},

@@ -104,7 +104,7 @@ func (f *flags) dist(cmd *cobra.Command, tree *channel.Tree, c layout.Channel, k
 func writeArchive(ctx context.Context, a dist.Archive, key *sign.Key, path string) (summary dist.Summary, err error) {
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*.tar")
 	if err != nil {
-		return summary, err
+		return summary, fmt.Errorf("making an archive: %w; --to names another folder", err)
 	}
 	defer os.Remove(tmp.Name()) // after the rename there is nothing to remove
 	defer tmp.Close()

@@ -12,9 +12,10 @@ import (
 
 func newRepoGC(f *flags) *cobra.Command {
 	var (
-		r    channel.Retention
-		drop []string
-		wait time.Duration
+		r       channel.Retention
+		drop    []string
+		removal bool
+		wait    time.Duration
 	)
 	cmd := &cobra.Command{
 		Use:   "gc",
@@ -24,7 +25,8 @@ of a channel's history, and that were neither made nor any channel's current one
 within the time that --retain names: clients may still be reading them. What
 interrupted runs left behind is removed too.
 
---drop ends a channel, such as that of a merged pull request.`,
+--drop ends a channel, such as that of a merged pull request: its clients find nothing
+any more. Of release, updates and staging it wants --allow-removal too.`,
 		Example: `  ohpc-build repo gc --dry-run
   ohpc-build repo gc --keep 5 --retain 72h
   ohpc-build repo gc --drop pr/123`,
@@ -42,11 +44,14 @@ interrupted runs left behind is removed too.
 			}
 			defer tree.Close()
 			for _, name := range drop {
-				if err := f.drop(cmd, tree, name); err != nil {
+				if err := f.drop(cmd, tree, name, removal); err != nil {
 					return err
 				}
 			}
 			done, err := tree.Collect(cmd.Context(), r)
+			if err != nil && len(done.Snapshots)+len(done.Leftovers)+done.Kept == 0 {
+				return err // nothing was looked at
+			}
 			return errors.Join(err, showCollected(cmd, done, r.DryRun))
 		},
 	}
@@ -54,11 +59,12 @@ interrupted runs left behind is removed too.
 	cmd.Flags().DurationVar(&r.Retain, "retain", channel.DefaultRetain, "for how `long` a snapshot stays after it was last used")
 	cmd.Flags().BoolVar(&r.DryRun, "dry-run", false, "only tell what would be removed")
 	cmd.Flags().StringSliceVar(&drop, "drop", nil, "`channel` to end; may be repeated")
+	cmd.Flags().BoolVar(&removal, "allow-removal", false, "end a channel although people install from it")
 	addWait(cmd, &wait)
 	return cmd
 }
 
-func (f *flags) drop(cmd *cobra.Command, tree *channel.Tree, name string) error {
+func (f *flags) drop(cmd *cobra.Command, tree *channel.Tree, name string, removal bool) error {
 	c, err := parseChannel("--drop", name)
 	if err != nil {
 		return err
@@ -66,6 +72,9 @@ func (f *flags) drop(cmd *cobra.Command, tree *channel.Tree, name string) error 
 	pointers, err := f.pointers(tree, c)
 	if err != nil {
 		return err
+	}
+	if c.Guarded() && !removal {
+		return fmt.Errorf("not dropped, because people install from it: %s; if that is meant, give --allow-removal", list(pointers))
 	}
 	for _, p := range pointers {
 		if err := tree.Drop(cmd.Context(), p); err != nil {

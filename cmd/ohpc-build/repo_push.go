@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,6 +60,9 @@ matrix does this by itself after publishing when ohpc-build.yaml names a storage
 			}
 			if p.storage == "" {
 				return usageError("there is no storage to copy to: give --storage URL, or name it as repository.storage in ohpc-build.yaml")
+			}
+			if p.prefix != "" && (!fs.ValidPath(p.prefix) || p.prefix == ".") {
+				return usageError("--prefix %q is no folder in the storage: expected a name such as hpc or site/hpc", p.prefix)
 			}
 			var channels []layout.Channel
 			for _, name := range args {
@@ -176,8 +180,13 @@ func (f *flags) startPush(ctx context.Context, out io.Writer, o order.Order) err
 		why = err.Error()
 	}
 	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() == exitUsage {
-		return usageError("%s", why)
+	if errors.As(err, &exit) {
+		switch exit.ExitCode() {
+		case exitUsage:
+			return usageError("%s", why)
+		case exitInterrupted: // a terminal's ^C reached it first
+			return &statusError{exitInterrupted, errInterrupted}
+		}
 	}
 	return fmt.Errorf("copying to the storage: %s", why)
 }

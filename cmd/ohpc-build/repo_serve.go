@@ -39,8 +39,13 @@ told as those of this server, whatever the tree was published for.`,
 			} else if !fi.IsDir() {
 				return usageError("the tree to serve: %s is no folder", dir)
 			}
-			if u, err := url.Parse(address); address != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
-				return usageError("--url %q is no http: or https: URL", address)
+			if address != "" {
+				// It is written into .repo files, where a space would end it.
+				u, err := url.Parse(address)
+				if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+					return usageError("--url %q is no address that clients can use: expected http://HOST/PATH or https://HOST/PATH", address)
+				}
+				address = u.String()
 			}
 			log, err := f.logger()
 			if err != nil {

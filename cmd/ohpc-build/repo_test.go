@@ -175,6 +175,9 @@ func TestGC(t *testing.T) {
 	for _, i := range []int{0, 2, 3} {
 		require.DirExists(t, all[i].Dir, "a channel's current one, or the one to roll back to")
 	}
+	status, _, message := tr.repo(t, "gc", "--drop", "release")
+	require.Equal(t, exitFailed, status)
+	require.Contains(t, message, "not dropped, because people install from it: EL_9 3.2 release; if that is meant, give --allow-removal")
 	require.Contains(t, tr.must(t, "gc", "--drop", "pr/7"), "EL_9 3.2 pr/7: dropped\n")
 	require.DirExists(t, all[0].Dir, "its clients may still be there")
 	age()
@@ -230,7 +233,11 @@ func TestRepoMistakes(t *testing.T) {
 		{[]string{"serve", absent}, []string{absent, "--out names another"}},
 		{[]string{"serve", notKey}, []string{notKey + " is no folder"}},
 		{[]string{"serve", "--listen", "8080"}, []string{"listening on 8080", "missing port"}},
-		{[]string{"serve", "--url", "repos.example.org"}, []string{`--url "repos.example.org" is no http: or https: URL`}},
+		{[]string{"serve", "--url", "repos.example.org"}, []string{`--url "repos.example.org" is no address that clients can use`}},
+		{[]string{"serve", "--url", "https://repos.example.org/?a=b"}, []string{"expected http://HOST/PATH"}},
+		{[]string{"push", "--storage", "file:///x", "--prefix", "../x"}, []string{`--prefix "../x" is no folder in the storage`}},
+		{[]string{"create", filepath.Join(tr.Spec.Root, "snapshots", "EL_9", el.ID)}, []string{"is a published snapshot, whose metadata do not change"}},
+		{[]string{"create", filepath.Join(tr.Spec.Root, "OpenHPC", "3.2", "staging", "EL_9")}, []string{"is a published snapshot, whose metadata do not change"}},
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
 			status, _, message := tr.repo(t, test.args...)
@@ -321,8 +328,27 @@ func TestTwoPublishers(t *testing.T) {
 		require.Contains(t, message, ".channels/lock is held by process ")
 		require.Contains(t, message, "waited 10ms for it; try again when it has ended, or wait longer (--wait)")
 	}
+	// The first release begins an empty repository of updates: for that nobody waits
+	// longer than he says, nor twice.
+	status, _, message := tr.repo(t, "publish", s.ID, "--wait", "0")
+	require.Equal(t, exitFailed, status)
+	require.Contains(t, message, ".channels/lock is held by process ")
+	require.NotContains(t, message, "waited")
 	require.NoError(t, held.Release())
-	tr.must(t, "publish", s.ID)
+
+	shared, err := lock.Shared(t.Context(), filepath.Join(tr.Spec.Root, layout.LockFile), 0)
+	require.NoError(t, err)
+	status, _, message = tr.repo(t, "publish", s.ID, "--wait", "0")
+	require.Equal(t, exitFailed, status)
+	require.Contains(t, message, ".channels/lock is held by another process")
+	made, err := snapshot.List(tr.Spec.Root)
+	require.NoError(t, err)
+	require.Len(t, made, 1, "nothing was begun")
+	time.AfterFunc(100*time.Millisecond, func() { _ = shared.Release() })
+	tr.must(t, "publish", s.ID, "--wait", "1m")
+	made, err = snapshot.List(tr.Spec.Root)
+	require.NoError(t, err)
+	require.Len(t, made, 2, "updates were begun")
 }
 
 // client makes a tree whose release has a package to install.
