@@ -114,29 +114,17 @@ func (c *creation) walk(ctx context.Context) ([]*candidate, error) {
 		found []*candidate
 		bad   badFiles
 	)
-	err := fs.WalkDir(c.root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		if err == nil {
-			err = ctx.Err()
+	err := c.walkFolder(ctx, ".", func(folder int, name string, d fs.DirEntry) {
+		switch link := d.Type() == fs.ModeSymlink; {
+		case !link && !isPackage(name), link && c.Select.SkipSymlinks, excluded(name, c.Select.Exclude):
+			return
 		}
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && (d.Name() == rpmmd.Dir || strings.HasPrefix(d.Name(), temporary)):
-			return fs.SkipDir
-		case d.IsDir() || !d.Type().IsRegular() && d.Type() != fs.ModeSymlink && !isPackage(name):
-			return nil
-		case d.Type() == fs.ModeSymlink && c.Select.SkipSymlinks:
-			return nil
-		case d.Type() != fs.ModeSymlink && !isPackage(name) || excluded(name, c.Select.Exclude):
-			return nil
-		}
-		p, err := c.candidate(name, d)
+		p, err := c.candidate(folder, name, d)
 		if err != nil {
 			bad.add(name, err)
 		} else if p != nil {
 			found = append(found, p)
 		}
-		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("looking for packages in %s: %w", c.Dir, err)
@@ -144,35 +132,65 @@ func (c *creation) walk(ctx context.Context) ([]*candidate, error) {
 	return found, bad.err()
 }
 
+// walkFolder calls visit for all in a folder, and below, that is none, with the
+// open folder that it is in.
+func (c *creation) walkFolder(ctx context.Context, name string, visit func(folder int, name string, d fs.DirEntry)) error {
+	opened, err := c.open(filepath.FromSlash(name))
+	if err != nil {
+		return err
+	}
+	// What an os.Root lists, it looks at: that is a call for each file, to know
+	// what the listing says already.
+	folder := opened.folder(filepath.Join(c.Dir, filepath.FromSlash(name)))
+	defer folder.Close()
+	entries, err := folder.ReadDir(-1)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(a.Name(), b.Name()) })
+	for _, d := range entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		below := path.Join(name, d.Name())
+		if !d.IsDir() {
+			visit(opened.fd, below, d)
+		} else if d.Name() != rpmmd.Dir && !strings.HasPrefix(d.Name(), temporary) {
+			if err := c.walkFolder(ctx, below, visit); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func isPackage(name string) bool { return strings.HasSuffix(name, ".rpm") }
 
-// candidate looks at a file, or at what a symbolic link leads to; nil is neither
-// a package nor to be worried about.
-func (c *creation) candidate(name string, d fs.DirEntry) (*candidate, error) {
-	var (
-		fi  fs.FileInfo
-		err error
-	)
+// candidate looks at a file in an open folder, or at what a symbolic link leads to;
+// nil is neither a package nor to be worried about.
+func (c *creation) candidate(folder int, name string, d fs.DirEntry) (*candidate, error) {
 	switch {
-	case d != nil && d.Type().IsRegular() && len(c.index.packages) == 0:
-		return &candidate{path: name}, nil // it is read in any case
-	case d != nil && d.Type() != fs.ModeSymlink:
-		fi, err = d.Info()
-	case d != nil:
-		if fi, err = c.root.Stat(filepath.FromSlash(name)); err != nil {
+	case d.Type() == fs.ModeSymlink:
+		fi, err := c.root.Stat(filepath.FromSlash(name))
+		if err != nil {
 			return nil, c.linkError(name, err)
 		}
 		if fi.IsDir() || !isPackage(name) {
 			return nil, nil
 		}
-	default:
-		fi, err = c.root.Stat(filepath.FromSlash(name))
+		return regular(name, fi)
+	case !d.Type().IsRegular():
+		return nil, errNotRegular
+	case len(c.index.packages) == 0:
+		return &candidate{path: name}, nil // it is read in any case
 	}
-	if err != nil {
-		return nil, err
-	}
+	s, err := statIn(folder, d.Name())
+	return &candidate{path: name, stat: s}, err
+}
+
+func regular(name string, fi fs.FileInfo) (*candidate, error) {
 	if !fi.Mode().IsRegular() {
-		return nil, errors.New("it is not a regular file")
+		return nil, errNotRegular
 	}
 	return &candidate{path: name, stat: statOf(fi)}, nil
 }
@@ -224,7 +242,11 @@ func (c *creation) named() ([]*candidate, error) {
 				return
 			}
 		}
-		p, err := c.candidate(clean, nil)
+		fi, err := c.root.Stat(filepath.FromSlash(clean))
+		var p *candidate
+		if err == nil {
+			p, err = regular(clean, fi)
+		}
 		switch {
 		case err == nil:
 			found = append(found, p)

@@ -91,7 +91,7 @@ func (p *Package) VerifyContent(ctx context.Context, r io.ReaderAt, also ...io.W
 }
 
 func (p *Package) verifyDigests(ctx context.Context, r io.ReaderAt, weak bool, also []io.Writer) error {
-	if err := p.verifyHeader(weak); err != nil {
+	if err := p.verifyHeader(weak, nil); err != nil {
 		return err
 	}
 	digests, err := p.PayloadDigests()
@@ -153,13 +153,14 @@ func (p *Package) HeaderDigest(algorithm crypto.Hash) []byte {
 // VerifyHeader compares the main header and the file's size with the digests and
 // sizes that the signature header holds for them, the part of VerifyContent for
 // which nothing has to be read. It fails with a *DigestError.
-func (p *Package) VerifyHeader() error { return p.verifyHeader(false) }
+func (p *Package) VerifyHeader() error { return p.verifyHeader(false, nil) }
 
 func (p *Package) hasStrongHeaderDigest() bool {
 	return p.signature.Has(SigSHA3) || p.signature.Has(SigSHA256)
 }
 
-func (p *Package) verifyHeader(weak bool) error {
+// verifyHeader takes the main header's SHA-256 as computed, unless that is nil.
+func (p *Package) verifyHeader(weak bool, computed []byte) error {
 	content := uint64(p.FileSize - p.HeaderStart)
 	for _, tag := range []Tag{SigLongSize, SigSize} {
 		if n := p.signature.Ints(tag); n.Len() > 0 && p.has(tag) && n.At(0) != content {
@@ -177,9 +178,12 @@ func (p *Package) verifyHeader(weak bool) error {
 		if !p.signature.Has(d.tag) || d.algorithm == crypto.SHA1 && !weak && p.hasStrongHeaderDigest() {
 			continue
 		}
-		want := strings.ToLower(p.signature.Text(d.tag))
-		if got := hex.EncodeToString(p.HeaderDigest(d.algorithm)); got != want {
-			return &DigestError{What: "the " + d.algorithm.String() + " of the header", Want: want, Got: got}
+		got := computed
+		if got == nil || d.algorithm != crypto.SHA256 {
+			got = p.HeaderDigest(d.algorithm)
+		}
+		if want, got := strings.ToLower(p.signature.Text(d.tag)), hex.EncodeToString(got); got != want {
+			return &DigestError{What: "the " + d.algorithm.String() + " of the header", Want: strings.Clone(want), Got: got}
 		}
 	}
 	return nil

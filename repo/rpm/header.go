@@ -21,6 +21,8 @@ type Header struct {
 	index []entry
 
 	immutable bool // a region covers it; format 3 has none
+
+	memory []entry // that index lies in
 }
 
 type entry struct {
@@ -66,11 +68,12 @@ func headerLength(intro []byte, region Tag) (int64, error) {
 	return introSize + int64(entries)*entrySize + int64(data), nil
 }
 
-// parseHeader verifies a whole header. blob is as long as headerLength said.
-func parseHeader(blob string, region Tag) (*Header, error) {
+// parse verifies a whole header, which takes the place of what h was. blob is as
+// long as headerLength said.
+func (h *Header) parse(blob string, region Tag) error {
 	count := int(be32(blob[8:]))
-	h := &Header{blob: blob, data: introSize + count*entrySize}
-	raw := make([]entry, count)
+	raw := slices.Grow(h.memory[:0], count)[:count]
+	*h = Header{blob: blob, data: introSize + count*entrySize, memory: raw}
 	for i := range raw {
 		e := blob[introSize+i*entrySize:]
 		raw[i] = entry{tag: Tag(be32(e)), kind: kind(be32(e[4:])), offset: be32(e[8:]), count: be32(e[12:])}
@@ -79,7 +82,7 @@ func parseHeader(blob string, region Tag) (*Header, error) {
 	var trailer, trailerEnd uint64 // nothing may overlap the region's trailer
 	if first := raw[0]; first.tag == region {
 		if err := h.checkRegion(first, count, region); err != nil {
-			return nil, err
+			return err
 		}
 		body, h.immutable = raw[1:], true
 		trailer, trailerEnd = uint64(first.offset), uint64(first.offset)+entrySize
@@ -89,31 +92,35 @@ func parseHeader(blob string, region Tag) (*Header, error) {
 	var end uint64
 	for _, e := range body {
 		if uint64(e.offset) < end {
-			return nil, fmt.Errorf("tag %d overlaps the one before it", e.tag)
+			return fmt.Errorf("tag %d overlaps the one before it", e.tag)
 		}
 		length, err := h.check(e)
 		if err != nil {
-			return nil, fmt.Errorf("tag %d: %w", e.tag, err)
+			return fmt.Errorf("tag %d: %w", e.tag, err)
 		}
 		if region == tagHeaderImmutable {
 			if want := knownKind(e.tag); want != kindNull && want != e.kind && (!want.isString() || !e.kind.isString()) {
-				return nil, fmt.Errorf("tag %d has kind %d, expected %d", e.tag, e.kind, want)
+				return fmt.Errorf("tag %d has kind %d, expected %d", e.tag, e.kind, want)
 			}
 		}
 		end = uint64(e.offset) + length
 		if uint64(e.offset) < trailerEnd && end > trailer {
-			return nil, fmt.Errorf("tag %d overlaps the region's trailer", e.tag)
+			return fmt.Errorf("tag %d overlaps the region's trailer", e.tag)
 		}
 	}
-	slices.SortFunc(body, func(a, b entry) int { return cmp.Compare(a.tag, b.tag) })
+	if !slices.IsSortedFunc(body, byTag) { // as rpm's own are
+		slices.SortFunc(body, byTag)
+	}
 	for i := 1; i < len(body); i++ {
 		if body[i].tag == body[i-1].tag {
-			return nil, fmt.Errorf("tag %d comes twice", body[i].tag)
+			return fmt.Errorf("tag %d comes twice", body[i].tag)
 		}
 	}
 	h.index = body
-	return h, nil
+	return nil
 }
+
+func byTag(a, b entry) int { return cmp.Compare(a.tag, b.tag) }
 
 // checkRegion verifies the region's trailer (rpm: hdrblobVerifyRegion). A
 // package's main header is immutable as a whole; signature headers of old
@@ -288,7 +295,7 @@ func (n Ints) At(i int) uint64 {
 	}
 }
 
-// cursor walks along strings that parseHeader has found to end.
+// cursor walks along strings that parse has found to end.
 type cursor struct {
 	data string
 	left uint32

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"time"
+	"unsafe"
 )
 
 // Package is what an RPM file's headers say. Texts are as in the header and may
@@ -58,34 +59,38 @@ func Read(r io.ReaderAt, size int64) (*Package, error) {
 	if _, err := io.ReadFull(io.NewSectionReader(r, 0, size), first); err != nil {
 		return nil, fmt.Errorf("reading the lead: %w", err)
 	}
-	return ReadBegun(first, r, size)
-}
-
-// ReadBegun is Read where the package's first bytes have been read before. They
-// are not kept.
-func ReadBegun(first []byte, r io.ReaderAt, size int64) (*Package, error) {
-	f := &window{r: r, size: size, first: first}
-	start, err := f.bytes(0, leadSize+introSize)
-	if err != nil {
-		return nil, fmt.Errorf("reading the lead: %w", err)
-	}
-	p := &Package{FileSize: size, lead: string(start[:leadSize])}
-	if err := checkLead(p.lead); err != nil {
+	p := &Package{}
+	if err := p.read(&window{r: r, size: size, first: first}); err != nil {
 		return nil, err
 	}
-	signature, signatureEnd, err := f.header(leadSize, tagHeaderSignatures)
-	if err != nil {
-		return nil, fmt.Errorf("reading the signature header: %w", err)
+	return p, nil
+}
+
+// read makes another package of p, in the memory of the one that it was.
+func (p *Package) read(f *window) error {
+	*p = Package{FileSize: f.size, signature: p.signature, header: p.header}
+	if p.header == nil {
+		p.signature, p.header = &Header{}, &Header{}
 	}
-	p.signature = signature
+	var err error
+	if p.lead, err = f.text(0, leadSize); err != nil {
+		return fmt.Errorf("reading the lead: %w", err)
+	}
+	if err := checkLead(p.lead); err != nil {
+		return err
+	}
+	signatureEnd, err := f.header(p.signature, leadSize, tagHeaderSignatures)
+	if err != nil {
+		return fmt.Errorf("reading the signature header: %w", err)
+	}
 	p.HeaderStart = (signatureEnd + 7) &^ 7 // padded to eight bytes
-	if p.header, p.HeaderEnd, err = f.header(p.HeaderStart, tagHeaderImmutable); err != nil {
-		return nil, fmt.Errorf("reading the main header: %w", err)
+	if p.HeaderEnd, err = f.header(p.header, p.HeaderStart, tagHeaderImmutable); err != nil {
+		return fmt.Errorf("reading the main header: %w", err)
 	}
 	if err := p.fill(); err != nil {
-		return nil, fmt.Errorf("reading the main header: %w", err)
+		return fmt.Errorf("reading the main header: %w", err)
 	}
-	return p, nil
+	return nil
 }
 
 // ReadFile reads the headers of the package at path.
@@ -270,38 +275,47 @@ type window struct {
 	r     io.ReaderAt
 	size  int64
 	first []byte
+	lent  bool // first stays as it is while the package is in use
 }
 
-// bytes returns n bytes at off, or an error when the file is too short: so no
-// more is ever allocated than the file has.
-func (w *window) bytes(off, n int64) ([]byte, error) {
+// bytes returns n bytes at off, and whether they are nobody else's, or an error when
+// the file is too short: so no more is ever allocated than the file has.
+func (w *window) bytes(off, n int64) (_ []byte, own bool, _ error) {
 	if off < 0 || n < 0 || off > w.size || n > w.size-off {
-		return nil, fmt.Errorf("%w: %d bytes at %d, the file has %d", io.ErrUnexpectedEOF, n, off, w.size)
+		return nil, false, fmt.Errorf("%w: %d bytes at %d, the file has %d", io.ErrUnexpectedEOF, n, off, w.size)
 	}
 	if off+n <= int64(len(w.first)) {
-		return w.first[off : off+n], nil
+		return w.first[off : off+n], w.lent, nil
 	}
 	b := make([]byte, n)
 	if _, err := io.ReadFull(io.NewSectionReader(w.r, off, n), b); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return b, nil
+	return b, true, nil
 }
 
-// header reads the header at off and returns where it ends.
-func (w *window) header(off int64, region Tag) (*Header, int64, error) {
-	intro, err := w.bytes(off, introSize)
+// text is bytes as a string.
+func (w *window) text(off, n int64) (string, error) {
+	b, own, err := w.bytes(off, n)
+	if err != nil || !own {
+		return string(b), err
+	}
+	return unsafe.String(unsafe.SliceData(b), len(b)), nil
+}
+
+// header reads the header at off into h and returns where it ends.
+func (w *window) header(h *Header, off int64, region Tag) (int64, error) {
+	intro, _, err := w.bytes(off, introSize)
 	if err != nil {
-		return nil, 0, err
+		return 0, err
 	}
 	length, err := headerLength(intro, region)
 	if err != nil {
-		return nil, 0, err
+		return 0, err
 	}
-	blob, err := w.bytes(off, length)
+	blob, err := w.text(off, length)
 	if err != nil {
-		return nil, 0, err
+		return 0, err
 	}
-	h, err := parseHeader(string(blob), region)
-	return h, off + length, err
+	return off + length, h.parse(blob, region)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/md5"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -427,13 +428,22 @@ func FuzzRead(f *testing.F) {
 	f.Add(six.Bytes())
 	c.Format, c.Signature = 3, nil
 	f.Add(c.Bytes())
+	reader := rpm.NewReader(nil)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		before := allocated()
 		p, err := read(b)
 		// What is allocated grows with the file, not with what it says of itself.
 		require.Less(t, allocated()-before, uint64(16*len(b)+1<<20))
+		whole, id, wrong := reader.Read(t.Context(), bytes.NewReader(b), int64(len(b)))
 		if err != nil {
+			require.Error(t, wrong)
 			return
+		}
+		if wrong == nil {
+			sum := sha256.Sum256(b)
+			require.Equal(t, sum[:], id)
+			requireSame(t, p, whole)
+			exercise(t, whole, b)
 		}
 		exercise(t, p, b)
 	})
