@@ -155,6 +155,9 @@ type folder string
 // is read from one snapshot.
 func newFolder(dir string) (folder, error) {
 	real, err := filepath.EvalSymlinks(dir)
+	if err == nil { // containers, into which it is mounted, have another current folder
+		real, err = filepath.Abs(real)
+	}
 	if err != nil {
 		return "", fmt.Errorf("opening the repository: %w", err)
 	}

@@ -94,6 +94,14 @@ func TestFoldersAndURLs(t *testing.T) {
 		require.NoError(t, err, location)
 		require.Equal(t, []string{"x86_64 app-1-1.x86_64 absent"}, got, location)
 	}
+	// Containers, into which a folder is mounted, have another current folder.
+	t.Chdir(filepath.Dir(link))
+	named, err := repodata.Open(t.Context(), filepath.Base(link))
+	require.NoError(t, err)
+	local, err := named.Local(t.Context(), t.TempDir(), nil)
+	require.NoError(t, err)
+	require.True(t, filepath.IsAbs(local), local)
+
 	r, err := repodata.Open(t.Context(), strings.Replace(server.URL, "://", "://me:secret@", 1)+"/el%209")
 	require.NoError(t, err)
 	require.NotContains(t, r.String(), "secret")
