@@ -182,7 +182,7 @@ func (m *Matrix) move(ctx context.Context, tree *channel.Tree, s snapshot.Snapsh
 		return moves, nil
 	}
 	if _, err := tree.Current(updates); errors.Is(err, fs.ErrNotExist) {
-		none, err := publish.Empty(ctx, m.key, s)
+		none, err := publish.Empty(ctx, m.key, s, nil)
 		if err != nil {
 			return nil, err
 		}

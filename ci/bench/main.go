@@ -39,6 +39,7 @@ func benchmarks() []benchmark {
 		{name: "large-repodata", run: repodataLarge, slow: true},
 		{name: "sign", run: signing},
 		{name: "publish", run: publishing},
+		{name: "large-publish", run: publishingLarge, slow: true},
 		{name: "overhead", run: overhead, slow: true},
 		{name: "emulation-native", run: emulation, slow: true},
 		{name: "emulation-plain", run: emulationPlain, slow: true},

@@ -55,6 +55,17 @@ func (f *flags) published(cmd *cobra.Command, wait time.Duration, changes bool) 
 	return tree, err
 }
 
+// publishing calls fn with the tree of published repositories, which nobody else changes
+// meanwhile: others are waited for once, for as long as the user says.
+func (f *flags) publishing(cmd *cobra.Command, wait time.Duration, fn func(*channel.Tree) error) error {
+	tree, err := f.published(cmd, wait, false)
+	if err != nil {
+		return err
+	}
+	defer tree.Close()
+	return tree.Hold(cmd.Context(), fn)
+}
+
 // pointers are those of a channel that the flags ask for.
 func (f *flags) pointers(tree *channel.Tree, c layout.Channel) ([]layout.Pointer, error) {
 	all, err := tree.Pointers()
@@ -114,7 +125,8 @@ func moveTo(tree *channel.Tree, c layout.Channel, s snapshot.Snapshot, from stri
 	return m, err
 }
 
-// apply moves channels, unless that would harm their clients, and tells it.
+// apply moves channels of a tree that is held, unless that would harm their clients, and
+// tells it.
 func (f *flags) apply(cmd *cobra.Command, tree *channel.Tree, moves []move, allow diff.Allow) error {
 	var refused []error
 	for _, m := range moves {
@@ -172,7 +184,7 @@ func (f *flags) firstUpdates(cmd *cobra.Command, tree *channel.Tree, m move) (*c
 	if err != nil {
 		return nil, fmt.Errorf("the repository of updates of %s cannot be begun, and the release's clients look there: %w", at.Target, err)
 	}
-	s, err := publish.Empty(cmd.Context(), key, m.after)
+	s, err := publish.Empty(cmd.Context(), key, m.after, tree.Lock())
 	if err != nil {
 		return nil, err
 	}

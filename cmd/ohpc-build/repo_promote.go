@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ohpc-build/ohpc-build/repo/channel"
 	"github.com/ohpc-build/ohpc-build/repo/diff"
 )
 
@@ -22,8 +23,7 @@ move together, and targets one right after the other; when that is interrupted, 
 next command completes it.
 
 What --allow-downgrade and the others allow is refused otherwise where TO is release,
-updates or staging. So is a promotion that was compared with what TO no longer
-points to.`,
+updates or staging.`,
 		Example: `  ohpc-build repo promote staging release
   ohpc-build repo promote factory staging --target EL_9`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -44,28 +44,25 @@ points to.`,
 			if from == to {
 				return usageError("FROM and TO are both %s", to)
 			}
-			tree, err := f.published(cmd, wait, true)
-			if err != nil {
-				return err
-			}
-			defer tree.Close()
-			pointers, err := f.pointers(tree, from)
-			if err != nil {
-				return err
-			}
-			var moves []move
-			for _, p := range pointers {
-				s, err := tree.Current(p)
+			return f.publishing(cmd, wait, func(tree *channel.Tree) error {
+				pointers, err := f.pointers(tree, from)
 				if err != nil {
 					return err
 				}
-				m, err := moveTo(tree, to, s, string(from))
-				if err != nil {
-					return err
+				var moves []move
+				for _, p := range pointers {
+					s, err := tree.Current(p)
+					if err != nil {
+						return err
+					}
+					m, err := moveTo(tree, to, s, string(from))
+					if err != nil {
+						return err
+					}
+					moves = append(moves, m)
 				}
-				moves = append(moves, m)
-			}
-			return f.apply(cmd, tree, moves, allow)
+				return f.apply(cmd, tree, moves, allow)
+			})
 		},
 	}
 	addWait(cmd, &wait)

@@ -39,29 +39,26 @@ unless a flag allows it.`,
 			if err != nil {
 				return err
 			}
-			tree, err := f.published(cmd, wait, true)
-			if err != nil {
-				return err
-			}
-			defer tree.Close()
-			var moves []move
-			taken := map[layout.Pointer]string{}
-			for _, name := range args {
-				s, err := snapshot.Find(f.reposFolder(), name)
-				if err != nil {
-					return usageError("%w", err)
+			return f.publishing(cmd, wait, func(tree *channel.Tree) error {
+				var moves []move
+				taken := map[layout.Pointer]string{}
+				for _, name := range args {
+					s, err := snapshot.Find(f.reposFolder(), name)
+					if err != nil {
+						return usageError("%w", err)
+					}
+					m, err := moveTo(tree, c, s, channel.Made)
+					if err != nil {
+						return err
+					}
+					if other, ok := taken[m.Pointer]; ok {
+						return usageError("%s and %s are both of %s", other, name, m.Pointer)
+					}
+					taken[m.Pointer] = name
+					moves = append(moves, m)
 				}
-				m, err := moveTo(tree, c, s, channel.Made)
-				if err != nil {
-					return err
-				}
-				if other, ok := taken[m.Pointer]; ok {
-					return usageError("%s and %s are both of %s", other, name, m.Pointer)
-				}
-				taken[m.Pointer] = name
-				moves = append(moves, m)
-			}
-			return f.apply(cmd, tree, moves, allow)
+				return f.apply(cmd, tree, moves, allow)
+			})
 		},
 	}
 	cmd.Flags().StringVar(&to, "channel", string(layout.Release), "`channel` to publish in")

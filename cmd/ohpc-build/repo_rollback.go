@@ -38,39 +38,36 @@ How far back one can go is what repo gc leaves.`,
 			if err != nil {
 				return err
 			}
-			tree, err := f.published(cmd, wait, true)
-			if err != nil {
-				return err
-			}
-			defer tree.Close()
-			pointers, err := f.pointers(tree, c)
-			if err != nil {
-				return err
-			}
-			var moves []move
-			for _, p := range pointers {
-				id, err := rollbackGoal(tree, p, to)
+			return f.publishing(cmd, wait, func(tree *channel.Tree) error {
+				pointers, err := f.pointers(tree, c)
 				if err != nil {
 					return err
 				}
-				if id == "" {
-					continue
+				var moves []move
+				for _, p := range pointers {
+					id, err := rollbackGoal(tree, p, to)
+					if err != nil {
+						return err
+					}
+					if id == "" {
+						continue
+					}
+					s, err := snapshot.Open(f.reposFolder(), p.Target, id)
+					if err != nil {
+						return err
+					}
+					m, err := moveTo(tree, c, s, channel.RolledBack)
+					if err != nil {
+						return err
+					}
+					moves = append(moves, m)
 				}
-				s, err := snapshot.Open(f.reposFolder(), p.Target, id)
-				if err != nil {
-					return err
+				if len(moves) == 0 {
+					return usageError("no snapshot that begins with %s was ever in channel %s%s; ohpc-build repo publish lets it point to any", to, c, f.restriction())
 				}
-				m, err := moveTo(tree, c, s, channel.RolledBack)
-				if err != nil {
-					return err
-				}
-				moves = append(moves, m)
-			}
-			if len(moves) == 0 {
-				return usageError("no snapshot that begins with %s was ever in channel %s%s; ohpc-build repo publish lets it point to any", to, c, f.restriction())
-			}
-			// Whoever rolls back wants older packages.
-			return f.apply(cmd, tree, moves, diff.Allow{Downgrade: true, Removal: true, Changed: true, TechPreview: true})
+				// Whoever rolls back wants older packages.
+				return f.apply(cmd, tree, moves, diff.Allow{Downgrade: true, Removal: true, Changed: true, TechPreview: true})
+			})
 		},
 	}
 	cmd.Flags().StringVar(&to, "to", "", "beginning of the `id` of the snapshot (default: the one before the current)")

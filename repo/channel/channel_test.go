@@ -296,7 +296,7 @@ func TestSweep(t *testing.T) {
 	f := publishtest.SetUp(t)
 	numbered(f, "1")
 	dir := filepath.Join(f.Spec.Root, "snapshots", "EL_9")
-	alive, err := lock.NewScratch(t.Context(), f.Spec.Root, dir)
+	alive, err := lock.NewScratch(t.Context(), f.Spec.Root, dir, nil)
 	require.NoError(t, err)
 	dead := filepath.Join(dir, ".new-dead")
 	require.NoError(t, os.MkdirAll(filepath.Join(dead, "repodata"), 0o755))

@@ -36,13 +36,13 @@ type Collected struct {
 // retention time, and they were not made or found made within it, so that they
 // are waiting to be published. What interrupted writers left goes too.
 func (t *Tree) Collect(ctx context.Context, r Retention) (Collected, error) {
-	l, err := t.lock(ctx)
+	unlock, err := t.lock(ctx)
 	if err != nil {
 		return Collected{}, fmt.Errorf("removing snapshots: %w", err)
 	}
 	done, doomed, full, err := t.doom(ctx, r)
 	// What is doomed has no name any more: others need not wait for its removal.
-	err = errors.Join(err, l.Release())
+	err = errors.Join(err, unlock())
 	for _, dir := range doomed {
 		err = errors.Join(err, ctx.Err())
 		if err == nil {
@@ -60,11 +60,11 @@ func (t *Tree) Collect(ctx context.Context, r Retention) (Collected, error) {
 
 // forgetGone does what there was no room for before something was removed.
 func (t *Tree) forgetGone(ctx context.Context) error {
-	l, err := t.lock(ctx)
+	unlock, err := t.lock(ctx)
 	if err != nil {
 		return err
 	}
-	return errors.Join(t.forget(nil), l.Release())
+	return errors.Join(t.forget(nil), unlock())
 }
 
 // isFull tells the errors of a file system that takes no more.
@@ -271,7 +271,7 @@ func (t *Tree) forget(gone []snapshot.Snapshot) error {
 // replace gives a file other content at once.
 func (t *Tree) replace(name string, b []byte) error {
 	r := t.replacement(name)
-	if err := t.write(r.tmp, b); err != nil {
+	if err := errors.Join(t.write(r.tmp, b), t.sync(r.tmp)); err != nil {
 		return errors.Join(err, t.abandon([]replacement{r}))
 	}
 	if err := t.root.Rename(r.tmp, r.name); err != nil {
@@ -286,7 +286,7 @@ func (t *Tree) Drop(ctx context.Context, p layout.Pointer) error {
 	if err := p.Check(); err != nil {
 		return err
 	}
-	l, err := t.lock(ctx)
+	unlock, err := t.lock(ctx)
 	if err != nil {
 		return fmt.Errorf("dropping %s: %w", p, err)
 	}
@@ -305,7 +305,7 @@ func (t *Tree) Drop(ctx context.Context, p layout.Pointer) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("nothing is published there: %w", err)
 	}
-	if err = errors.Join(err, l.Release()); err != nil {
+	if err = errors.Join(err, unlock()); err != nil {
 		return fmt.Errorf("dropping %s: %w", p, err)
 	}
 	return nil

@@ -42,15 +42,46 @@ func (e *MovedError) Error() string {
 // rename. The errors are a *lock.HeldError when another process publishes for
 // longer than Options.Wait, and a *MovedError.
 func (t *Tree) Move(ctx context.Context, moves ...Move) error {
-	l, err := t.lock(ctx)
+	unlock, err := t.lock(ctx)
 	if err != nil {
 		return fmt.Errorf("publishing: %w", err)
 	}
-	return errors.Join(t.move(moves), l.Release())
+	return errors.Join(t.move(moves), unlock())
 }
 
-// lock keeps others from changing the tree, after completing what they began.
-func (t *Tree) lock(ctx context.Context) (*lock.Lock, error) {
+// Hold keeps others from changing the tree while fn compares, makes and moves: they
+// are waited for once. What was interrupted is completed before. The error is a
+// *lock.HeldError when another process publishes for longer than Options.Wait.
+func (t *Tree) Hold(ctx context.Context, fn func(held *Tree) error) error {
+	if t.held != nil {
+		return fn(t)
+	}
+	l, err := t.take(ctx)
+	if err != nil {
+		return fmt.Errorf("publishing: %w", err)
+	}
+	held := *t
+	held.held = l
+	return errors.Join(fn(&held), l.Release())
+}
+
+// Lock is the tree's, in a Tree that [Tree.Hold] gives; otherwise nil.
+func (t *Tree) Lock() *lock.Lock { return t.held }
+
+// lock keeps others from changing the tree, until it is unlocked.
+func (t *Tree) lock(ctx context.Context) (unlock func() error, err error) {
+	if t.held != nil {
+		return func() error { return nil }, nil
+	}
+	l, err := t.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return l.Release, nil
+}
+
+// take takes the lock, and completes what others began.
+func (t *Tree) take(ctx context.Context) (*lock.Lock, error) {
 	l, err := lock.Tree(ctx, t.dir, t.opt.Wait)
 	if err != nil {
 		return nil, err
@@ -66,11 +97,11 @@ func (t *Tree) Recover(ctx context.Context) error {
 	if _, err := t.root.Lstat(journalFile); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	l, err := t.lock(ctx)
+	unlock, err := t.lock(ctx)
 	if err != nil {
 		return err
 	}
-	return l.Release()
+	return unlock()
 }
 
 func (t *Tree) move(moves []Move) error {
@@ -97,8 +128,12 @@ func (t *Tree) move(moves []Move) error {
 	if err != nil {
 		return err
 	}
-	if err := t.writeJournal(todo); err != nil {
-		return errors.Join(fmt.Errorf("publishing: %w", err), t.abandon(files))
+	journal, err := t.writeJournal(todo)
+	if err == nil {
+		err = t.begin(files, journal)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("publishing: %w", err), t.abandon(append(files, journal)))
 	}
 	return t.commit(files)
 }
@@ -121,11 +156,14 @@ func linkTo(p layout.Pointer, id string) string {
 const replacementPrefix = ".new-"
 
 // replacement is a file or link that waits for its name; without one, the name goes.
-type replacement struct{ tmp, name string }
+type replacement struct {
+	tmp, name string
+	link      bool
+}
 
 func (t *Tree) replacement(name string) replacement {
 	// Who holds the lock is alone here, so the name need not be unique.
-	return replacement{path.Join(path.Dir(name), replacementPrefix+path.Base(name)), name}
+	return replacement{tmp: path.Join(path.Dir(name), replacementPrefix+path.Base(name)), name: name}
 }
 
 // prepare writes everything that the moves need, so that only renames remain,
@@ -175,6 +213,7 @@ func (t *Tree) prepare(moves []Move) (files []replacement, err error) {
 			if fi, err := t.root.Lstat(r.name); err == nil && fi.Mode()&fs.ModeSymlink == 0 {
 				return fmt.Errorf("%s is not ours to replace: it is no symbolic link; move it away first", filepath.Join(t.dir, r.name))
 			}
+			r.link = true
 			files = append(files, r)
 			if err := t.remove(r.tmp); err != nil {
 				return err
@@ -277,19 +316,36 @@ type journal struct {
 	Moves   []Move `json:"moves"`
 }
 
-func (t *Tree) writeJournal(moves []Move) error {
+func (t *Tree) writeJournal(moves []Move) (replacement, error) {
+	r := t.replacement(journalFile)
 	b, err := json.MarshalIndent(journal{journalVersion, moves}, "", " ")
 	if err != nil {
+		return r, err
+	}
+	return r, t.write(r.tmp, b)
+}
+
+// begin makes durable what was prepared, all at once, and then the journal: what is in
+// it happens.
+func (t *Tree) begin(files []replacement, journal replacement) error {
+	if err := t.sync(contents(append(files[:len(files):len(files)], journal))...); err != nil {
 		return err
 	}
-	r := t.replacement(journalFile)
-	if err := t.write(r.tmp, b); err != nil {
-		return errors.Join(err, t.remove(r.tmp))
-	}
-	if err := t.root.Rename(r.tmp, r.name); err != nil {
+	if err := t.root.Rename(journal.tmp, journal.name); err != nil {
 		return err
 	}
-	return t.sync(layout.Private)
+	return t.sync(path.Dir(journal.name))
+}
+
+// contents are the files that have something in them: a link has its name only.
+func contents(files []replacement) []string {
+	var names []string
+	for _, f := range files {
+		if f.tmp != "" && !f.link {
+			names = append(names, f.tmp)
+		}
+	}
+	return names
 }
 
 // pending are the moves that an interrupted process left in the journal.
@@ -321,6 +377,9 @@ func (t *Tree) complete() error {
 	files, err := t.prepare(moves)
 	if err != nil {
 		return fmt.Errorf("completing what was interrupted (see %s): %w", filepath.Join(t.dir, journalFile), err)
+	}
+	if err := t.sync(contents(files)...); err != nil {
+		return fmt.Errorf("completing what was interrupted: %w", err)
 	}
 	if err := t.commit(files); err != nil {
 		return err

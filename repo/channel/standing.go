@@ -43,11 +43,11 @@ func (t *Tree) Note(ctx context.Context, target, id string, standing []byte) err
 	if err := checkSnapshot(target, id); err != nil {
 		return err
 	}
-	l, err := t.lock(ctx)
+	unlock, err := t.lock(ctx)
 	if err != nil {
 		return fmt.Errorf("noting a standing: %w", err)
 	}
-	if err := errors.Join(t.note(target, id, standing), l.Release()); err != nil {
+	if err := errors.Join(t.note(target, id, standing), unlock()); err != nil {
 		return fmt.Errorf("noting the standing of snapshot %s of %s: %w", id, target, err)
 	}
 	return nil

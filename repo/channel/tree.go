@@ -13,7 +13,10 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/ohpc-build/ohpc-build/repo/layout"
+	"github.com/ohpc-build/ohpc-build/repo/lock"
 	"github.com/ohpc-build/ohpc-build/repo/snapshot"
 )
 
@@ -23,6 +26,7 @@ type Tree struct {
 	dir  string
 	root *os.Root
 	opt  Options
+	held *lock.Lock // see Hold
 }
 
 // Options of a Tree.
@@ -212,7 +216,7 @@ func (t *Tree) read(name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, limit))
 }
 
-// write makes a file anew, durable but for its name.
+// write makes a file anew. It is to be synced before it gets its name.
 func (t *Tree) write(name string, b []byte) error {
 	if err := t.remove(name); err != nil {
 		return err
@@ -222,7 +226,7 @@ func (t *Tree) write(name string, b []byte) error {
 		return err
 	}
 	_, err = f.Write(b)
-	return errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()) // whatever the umask
+	return errors.Join(err, f.Chmod(0o644), f.Close()) // whatever the umask
 }
 
 func (t *Tree) remove(name string) error {
@@ -232,17 +236,20 @@ func (t *Tree) remove(name string) error {
 	return nil
 }
 
-// sync makes the names in folders durable.
-func (t *Tree) sync(dirs ...string) error {
-	slices.Sort(dirs)
-	for _, dir := range slices.Compact(dirs) {
-		d, err := t.root.Open(dir)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(d.Sync(), d.Close()); err != nil {
-			return err
-		}
+// sync makes what is in files, and the names in folders, durable: all at once, which a
+// disk does in the time of one.
+func (t *Tree) sync(names ...string) error {
+	slices.Sort(names)
+	var g errgroup.Group
+	g.SetLimit(16)
+	for _, name := range slices.Compact(names) {
+		g.Go(func() error {
+			f, err := t.root.Open(name)
+			if err != nil {
+				return err
+			}
+			return errors.Join(f.Sync(), f.Close())
+		})
 	}
-	return nil
+	return g.Wait()
 }

@@ -32,10 +32,10 @@ func TestExclusive(t *testing.T) {
 	require.ErrorAs(t, err, &held)
 
 	// Whoever waits gets it when it is given back.
-	go func() {
+	go func(l *lock.Lock) {
 		time.Sleep(50 * time.Millisecond)
 		_ = l.Release()
-	}()
+	}(l)
 	l, err = lock.Exclusive(t.Context(), path, time.Minute)
 	require.NoError(t, err)
 
@@ -100,7 +100,7 @@ func TestHolder(t *testing.T) {
 	}
 	_, err := lock.Tree(t.Context(), dir, 0)
 	require.NoError(t, err)
-	_, err = lock.NewScratch(t.Context(), filepath.Join(dir, "other"), filepath.Join(dir, "snapshots"))
+	_, err = lock.NewScratch(t.Context(), filepath.Join(dir, "other"), filepath.Join(dir, "snapshots"), nil)
 	require.NoError(t, err)
 	fmt.Println("held")
 	time.Sleep(time.Minute)
@@ -141,7 +141,7 @@ func TestKilled(t *testing.T) {
 func TestScratch(t *testing.T) {
 	root := t.TempDir()
 	parent := filepath.Join(root, "snapshots", "EL_9")
-	s, err := lock.NewScratch(t.Context(), root, parent)
+	s, err := lock.NewScratch(t.Context(), root, parent, nil)
 	require.NoError(t, err)
 	fi, err := os.Stat(s.Dir)
 	require.NoError(t, err)

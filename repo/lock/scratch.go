@@ -46,8 +46,12 @@ func treeFile(root string) (string, error) {
 	return path, os.MkdirAll(filepath.Dir(path), 0o755)
 }
 
-// Sharing calls fn while nothing is removed from the tree.
-func Sharing(ctx context.Context, root string, fn func() error) error {
+// Sharing calls fn while nothing is removed from the tree. It does not wait when the
+// tree's lock is held by the caller.
+func Sharing(ctx context.Context, root string, held *Lock, fn func() error) error {
+	if held != nil {
+		return fn()
+	}
 	path, err := treeFile(root)
 	if err != nil {
 		return err
@@ -59,13 +63,14 @@ func Sharing(ctx context.Context, root string, fn func() error) error {
 	return errors.Join(fn(), l.Release())
 }
 
-// NewScratch makes a scratch folder in parent, a folder of the tree at root.
-func NewScratch(ctx context.Context, root, parent string) (*Scratch, error) {
+// NewScratch makes a scratch folder in parent, a folder of the tree at root, whose lock
+// may be held by the caller.
+func NewScratch(ctx context.Context, root, parent string, held *Lock) (*Scratch, error) {
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return nil, err
 	}
 	var s Scratch
-	err := Sharing(ctx, root, func() (err error) { // a sweep does not see it without its lock
+	err := Sharing(ctx, root, held, func() (err error) { // a sweep does not see it without its lock
 		if s.Dir, err = os.MkdirTemp(parent, scratchPrefix); err != nil {
 			return err
 		}

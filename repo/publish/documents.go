@@ -2,6 +2,7 @@ package publish
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -23,7 +24,7 @@ import (
 
 // documents are what the metadata say beside the packages: the groups, and the
 // advisories since the previous snapshot.
-func (s Spec) documents(ctx context.Context, st *store.Store, items []item) ([]rpmmd.Document, error) {
+func (s Spec) documents(ctx context.Context, st *store.Store, m *memory, items []item) ([]rpmmd.Document, error) {
 	var documents []rpmmd.Document
 	if len(s.Groups) > 0 {
 		var b bytes.Buffer
@@ -35,7 +36,7 @@ func (s Spec) documents(ctx context.Context, st *store.Store, items []item) ([]r
 	if s.Previous == nil {
 		return documents, nil
 	}
-	advisories, err := s.advisories(ctx, st, items)
+	advisories, err := s.advisories(ctx, st, m, items)
 	if err != nil {
 		return nil, fmt.Errorf("advisories since snapshot %s: %w", s.Previous.ID, err)
 	}
@@ -73,13 +74,17 @@ func documentsDigest(documents []rpmmd.Document) string {
 // advisories are those of the previous snapshot whose packages are still there, and
 // those for what is newer than there. The same packages have the same advisories
 // again, so that nothing changes where nothing has changed.
-func (s Spec) advisories(ctx context.Context, st *store.Store, items []item) ([]updateinfo.Advisory, error) {
-	fresh, err := s.fresh(ctx, st, items)
+func (s Spec) advisories(ctx context.Context, st *store.Store, m *memory, items []item) ([]updateinfo.Advisory, error) {
+	old, earlier, err := s.previous(ctx, m)
 	if err != nil {
 		return nil, err
 	}
-	old, earlier, err := previous(ctx, *s.Previous)
-	if err != nil {
+	var fresh []advised
+	for _, it := range items {
+		fresh = append(fresh, advised{it.known.advised(), func() (string, error) { return st.Path(it.Digest) }})
+	}
+	by := updateinfo.Issuer{Prefix: "OHPC", From: s.Key.UserID(), Product: layout.Product + " " + s.Release + " for " + s.Target}
+	if err := complete(ctx, updateinfo.Between(plain(old), plain(fresh), by), old, fresh); err != nil {
 		return nil, err
 	}
 	type nevra struct{ name, evr, arch string }
@@ -87,9 +92,7 @@ func (s Spec) advisories(ctx context.Context, st *store.Store, items []item) ([]
 	for _, p := range fresh {
 		there[nevra{p.Name, withEpoch(p.EVR), p.Arch}] = true
 	}
-	all := updateinfo.Between(old, fresh, updateinfo.Issuer{
-		Prefix: "OHPC", From: s.Key.UserID(), Product: layout.Product + " " + s.Release + " for " + s.Target,
-	})
+	all := updateinfo.Between(plain(old), plain(fresh), by)
 	for _, a := range earlier {
 		gone := slices.ContainsFunc(a.Packages, func(u updateinfo.Update) bool {
 			return !there[nevra{u.Name, withEpoch(rpm.EVR{Epoch: u.Epoch, Version: u.Version, Release: u.Release}), u.Arch}]
@@ -110,56 +113,112 @@ func withEpoch(e rpm.EVR) string {
 	return e.String()
 }
 
-func (s Spec) fresh(ctx context.Context, st *store.Store, items []item) ([]updateinfo.Package, error) {
-	var all []updateinfo.Package
-	for _, it := range items {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		path, err := st.Path(it.Digest)
-		if err != nil {
-			return nil, err
-		}
-		p, err := rpm.ReadFile(path)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, updateinfo.FromPackage(p, rpmmd.Checksum{Type: "sha256", Value: it.Digest.Hex()}))
-	}
-	return all, nil
+// advised is a package that an advisory may tell of. It has no summary and no changes
+// until somebody reads them.
+type advised struct {
+	updateinfo.Package
+	path func() (string, error)
 }
 
-// previous are the packages and advisories of a snapshot.
-func previous(ctx context.Context, s snapshot.Snapshot) (packages []updateinfo.Package, advisories []updateinfo.Advisory, err error) {
-	md, err := rpmmd.ReadRepomd(s.Dir)
-	if err != nil {
-		return nil, nil, err
+func plain(packages []advised) []updateinfo.Package {
+	all := make([]updateinfo.Package, len(packages))
+	for i, p := range packages {
+		all[i] = p.Package
 	}
-	err = each(s.Dir, md, "primary", func(r io.Reader) error {
-		_, err := rpmmd.ReadPrimary(r, func(rec rpmmd.Record) error {
-			if !filepath.IsLocal(rec.Location) {
-				return fmt.Errorf("%s lies outside of it", rec.Location)
+	return all
+}
+
+func (k *known) advised() updateinfo.Package {
+	return updateinfo.Package{
+		Name: k.Name, Arch: k.Arch, EVR: k.header().EVR(), SourceRPM: k.SourceRPM, FileName: k.FileName,
+		Checksum: rpmmd.Checksum{Type: "sha256", Value: k.Digest.Hex()}, BuildTime: k.built(),
+	}
+}
+
+// complete reads what the advisories are to tell of packages, on both sides.
+func complete(ctx context.Context, advisories []updateinfo.Advisory, old, fresh []advised) error {
+	told := map[string]bool{} // source packages' files
+	for _, a := range advisories {
+		for _, u := range a.Packages {
+			told[cmp.Or(u.Source, u.Name)] = true
+		}
+	}
+	names := map[string]bool{}
+	for _, p := range fresh {
+		if told[cmp.Or(p.SourceRPM, p.Name)] {
+			names[p.SourceName()] = true
+		}
+	}
+	for _, side := range [][]advised{old, fresh} {
+		for i, p := range side {
+			if err := ctx.Err(); err != nil {
+				return err
 			}
-			p, err := rpm.ReadFile(filepath.Join(s.Dir, filepath.FromSlash(rec.Location)))
+			if !names[p.SourceName()] {
+				continue
+			}
+			path, err := p.path()
 			if err != nil {
 				return err
 			}
-			packages = append(packages, updateinfo.FromPackage(p, rec.Checksum))
-			return ctx.Err()
-		})
-		return err
-	})
+			header, err := rpm.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			side[i].Package = updateinfo.FromPackage(header, p.Checksum)
+		}
+	}
+	return nil
+}
+
+// previous are the packages and advisories of the previous snapshot.
+func (s Spec) previous(ctx context.Context, m *memory) (packages []advised, advisories []updateinfo.Advisory, err error) {
+	dir := s.Previous.Dir
+	at := func(place string) func() (string, error) {
+		return func() (string, error) { return filepath.Join(dir, filepath.FromSlash(place)), nil }
+	}
+	md, err := rpmmd.ReadRepomd(dir)
 	if err != nil {
+		return nil, nil, err
+	}
+	manifest, _, err := snapshot.ReadManifest(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	if known := m.of(s.Previous.ID, manifest.Contents); known != nil {
+		for _, k := range known {
+			packages = append(packages, advised{k.advised(), at(k.place())})
+		}
+	} else if packages, err = readPackages(ctx, dir, md, at); err != nil {
 		return nil, nil, err
 	}
 	if _, ok := md.Find(rpmmd.KindUpdateinfo); !ok {
 		return packages, nil, nil
 	}
-	err = each(s.Dir, md, rpmmd.KindUpdateinfo, func(r io.Reader) error {
+	err = each(dir, md, rpmmd.KindUpdateinfo, func(r io.Reader) error {
 		advisories, err = updateinfo.Read(r)
 		return err
 	})
 	return packages, advisories, err
+}
+
+// readPackages are all of a snapshot's.
+func readPackages(ctx context.Context, dir string, md *rpmmd.Repomd, at func(string) func() (string, error)) (packages []advised, err error) {
+	err = each(dir, md, "primary", func(r io.Reader) error {
+		_, err := rpmmd.ReadPrimary(r, func(rec rpmmd.Record) error {
+			if !filepath.IsLocal(rec.Location) {
+				return fmt.Errorf("%s lies outside of it", rec.Location)
+			}
+			p, err := rpm.ReadFile(filepath.Join(dir, filepath.FromSlash(rec.Location)))
+			if err != nil {
+				return err
+			}
+			packages = append(packages, advised{updateinfo.FromPackage(p, rec.Checksum), at(rec.Location)})
+			return ctx.Err()
+		})
+		return err
+	})
+	return packages, err
 }
 
 // each reads a data file to its end, so that it is verified.

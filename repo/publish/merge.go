@@ -12,7 +12,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -24,12 +23,8 @@ import (
 // item is a package that has its place in a snapshot.
 type item struct {
 	Package
-	nevra     string
-	place     string // slash-separated path in the snapshot
-	buildArch string
-	source    bool
-	built     time.Time
-	content   string // digest of what may not differ; computed when asked for
+	known *known
+	place string // slash-separated path in the snapshot
 }
 
 // ConflictError says that two packages claim one name with different contents.
@@ -45,39 +40,43 @@ func (e *ConflictError) Error() string {
 }
 
 // collect reads and verifies the packages and decides which of them are in the
-// snapshot, in order of their places.
-func (s Spec) collect(ctx context.Context, st *store.Store, packages []Package) ([]item, error) {
-	read, err := s.read(ctx, st, packages)
+// snapshot, in order of their places. Used is what is known of all of them.
+func (s Spec) collect(ctx context.Context, st *store.Store, m *memory, packages []Package) (items []item, used []*known, err error) {
+	read, err := s.read(ctx, st, m, packages)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	byPlace := map[string]*item{}
 	for _, next := range read {
+		m.learn(next.known)
+		used = append(used, next.known)
 		if there, ok := byPlace[next.place]; ok {
-			if next, err = s.merge(ctx, st, there, next); err != nil {
-				return nil, err
+			if next, err = s.merge(ctx, st, m, there, next); err != nil {
+				return nil, nil, err
 			}
 		}
 		byPlace[next.place] = next
 	}
-	var items []item
 	for _, it := range byPlace {
 		items = append(items, *it)
 	}
 	slices.SortFunc(items, func(a, b item) int { return cmp.Compare(a.place, b.place) })
-	return items, distinct(items)
+	return items, used, distinct(items)
 }
 
 // read reads packages side by side. Of several errors it returns that of the first
 // package.
-func (s Spec) read(ctx context.Context, st *store.Store, packages []Package) ([]*item, error) {
+func (s Spec) read(ctx context.Context, st *store.Store, m *memory, packages []Package) ([]*item, error) {
 	items, errs := make([]*item, len(packages)), make([]error, len(packages))
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
-	for i, p := range packages {
+	const together = 16 // of packages that are known a hand-over each would take longer than they do
+	for from := 0; from < len(packages); from += together {
 		group.Go(func() error {
-			if errs[i] = ctx.Err(); errs[i] == nil {
-				items[i], errs[i] = s.item(ctx, st, p)
+			for i := from; i < min(from+together, len(packages)); i++ {
+				if errs[i] = ctx.Err(); errs[i] == nil {
+					items[i], errs[i] = s.item(ctx, st, m, packages[i])
+				}
 			}
 			return nil
 		})
@@ -85,34 +84,46 @@ func (s Spec) read(ctx context.Context, st *store.Store, packages []Package) ([]
 	return items, cmp.Or(group.Wait(), cmp.Or(errs...))
 }
 
-// item reads one package, verifies its digests and signatures, and finds its
-// place.
-func (s Spec) item(ctx context.Context, st *store.Store, pkg Package) (*item, error) {
+// item finds out what a package is, and its place.
+func (s Spec) item(ctx context.Context, st *store.Store, m *memory, pkg Package) (*item, error) {
 	about := pkg.Digest.Short()
 	if pkg.Origin != "" {
 		about += " (" + pkg.Origin + ")"
 	}
-	path, err := st.Path(pkg.Digest)
+	k, err := s.know(ctx, st, m, pkg.Digest)
 	if err != nil {
 		return nil, fmt.Errorf("package %s: %w", about, err)
+	}
+	if pkg.File != "" && pkg.File != k.FileName {
+		return nil, fmt.Errorf("package %s: it was built as %q but its header makes it %s", about, pkg.File, k.FileName)
+	}
+	if k.Arch != noarchDir && k.Arch != sourceDir && !slices.Contains(s.Arches, k.Arch) {
+		return nil, fmt.Errorf("package %s: %s is for %s, target %s has %s", about, k.FileName, k.Arch, s.Target, strings.Join(s.Arches, ", "))
+	}
+	return &item{Package: pkg, known: k, place: k.place()}, nil
+}
+
+// know reads a package whole, verifies its digests and signatures and that it can be
+// laid out. Of one that is known only the digest is computed again, and that only
+// where its file is not the one that it was. A verdict holds for the same bytes.
+func (s Spec) know(ctx context.Context, st *store.Store, m *memory, d store.Digest) (*known, error) {
+	k := m.packages[d]
+	if k != nil && st.Vouch(d, k.File) {
+		return k, nil
+	}
+	path, err := st.Path(d)
+	if err != nil {
+		return nil, err
+	}
+	if k != nil {
+		again := *k
+		return &again, nil
 	}
 	p, err := s.Key.Keyring().VerifyPackageFile(ctx, path)
 	if err != nil {
-		return nil, fmt.Errorf("package %s: %w", about, err)
+		return nil, err
 	}
-	if err := safe(p); err != nil {
-		return nil, fmt.Errorf("package %s: %w", about, err)
-	}
-	if pkg.File != "" && pkg.File != p.FileName() {
-		return nil, fmt.Errorf("package %s: it was built as %q but its header makes it %s", about, pkg.File, p.FileName())
-	}
-	if p.Arch != noarchDir && p.Arch != sourceDir && !slices.Contains(s.Arches, p.Arch) {
-		return nil, fmt.Errorf("package %s: %s is for %s, target %s has %s", about, p.FileName(), p.Arch, s.Target, strings.Join(s.Arches, ", "))
-	}
-	return &item{
-		Package: pkg, nevra: p.NEVRA(), place: p.Arch + "/" + p.FileName(),
-		buildArch: p.BuildArch, source: p.Source(), built: p.BuildTime,
-	}, nil
+	return newKnown(d, p), safe(p)
 }
 
 // The characters that rpmbuild allows, which are safe in paths and URLs.
@@ -139,30 +150,34 @@ func safe(p *rpm.Package) error {
 // merge decides between two packages of one name. The same content is one
 // package, whatever its signatures; which file is taken does not depend on
 // their order.
-func (s Spec) merge(ctx context.Context, st *store.Store, a, b *item) (*item, error) {
+func (s Spec) merge(ctx context.Context, st *store.Store, m *memory, a, b *item) (*item, error) {
 	conflict := func(why string) error {
 		return &ConflictError{Name: a.place, A: a.Package, B: b.Package, Why: why}
 	}
 	if a.Digest == b.Digest {
 		return a, nil
 	}
-	if a.nevra != b.nevra {
-		return nil, conflict(fmt.Sprintf("they differ in epoch (%s, %s), which file names do not hold; raise the release", a.nevra, b.nevra))
+	if one, two := a.known.nevra(), b.known.nevra(); one != two {
+		return nil, conflict(fmt.Sprintf("they differ in epoch (%s, %s), which file names do not hold; raise the release", one, two))
 	}
 	for _, it := range []*item{a, b} {
-		if err := it.digest(ctx, st); err != nil {
+		if it.known.Content != "" {
+			continue
+		}
+		if err := it.known.digest(ctx, st); err != nil {
 			return nil, err
 		}
+		m.learnt = true
 	}
 	switch {
-	case a.content == b.content:
-	case a.source:
+	case a.known.Content == b.known.Content:
+	case a.known.source():
 		return nil, conflict("their files differ; a release is built from the same sources for every architecture")
 	default:
 		return nil, conflict("make the build reproducible, or let one architecture own the package")
 	}
 	rank := func(it *item) int {
-		if i := slices.Index(s.Arches, it.buildArch); i >= 0 {
+		if i := slices.Index(s.Arches, it.known.BuildArch); i >= 0 {
 			return i
 		}
 		return len(s.Arches)
@@ -176,11 +191,8 @@ func (s Spec) merge(ctx context.Context, st *store.Store, a, b *item) (*item, er
 // digest computes what may not differ between two packages of one name. A
 // source package's header records where it was written, so there it is only
 // the files; of a noarch package all but where it was built.
-func (it *item) digest(ctx context.Context, st *store.Store) error {
-	if it.content != "" {
-		return nil
-	}
-	path, err := st.Path(it.Digest)
+func (k *known) digest(ctx context.Context, st *store.Store) error {
+	path, err := st.Path(k.Digest)
 	if err != nil {
 		return err
 	}
@@ -188,10 +200,10 @@ func (it *item) digest(ctx context.Context, st *store.Store) error {
 	if err != nil {
 		return err
 	}
-	if it.source {
+	if k.source() {
 		h := sha256.New()
 		hashFiles(h, p)
-		it.content = hex.EncodeToString(h.Sum(nil))
+		k.Content = hex.EncodeToString(h.Sum(nil))
 		return nil
 	}
 	f, err := os.Open(path)
@@ -200,10 +212,10 @@ func (it *item) digest(ctx context.Context, st *store.Store) error {
 	}
 	defer f.Close()
 	if p.Arch == noarchDir {
-		it.content, err = p.PortableDigest(ctx, f)
+		k.Content, err = p.PortableDigest(ctx, f)
 		return err
 	}
-	it.content, err = p.ContentDigest(ctx, f)
+	k.Content, err = p.ContentDigest(ctx, f)
 	return err
 }
 

@@ -3,11 +3,13 @@ package publish
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/repo/layout"
+	"github.com/ohpc-build/ohpc-build/repo/lock"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd/group"
 	"github.com/ohpc-build/ohpc-build/repo/sign"
@@ -41,6 +43,16 @@ type Spec struct {
 	// Previous is the snapshot that clients have now, if any. What is newer than
 	// there is told in advisories, made of changelogs.
 	Previous *snapshot.Snapshot
+
+	// Memory is a file in which is kept what is known of the target's packages, so that
+	// the next snapshot takes as long as what has changed. The bytes do not depend on
+	// it. When empty, or when it cannot be used, everything is read.
+	Memory string
+
+	// Held is the tree's lock when the caller has it.
+	Held *lock.Lock
+
+	Log *slog.Logger // is told what harms nobody; may be nil
 }
 
 // Package is a package in the store.

@@ -156,6 +156,25 @@ func TestEnemy(t *testing.T) {
 	}
 }
 
+// TestLasting tells signatures that end some day from those that do not.
+func TestLasting(t *testing.T) {
+	ours, _ := keys(t)
+	craft := rpmtest.Simple("lasting", "1", "1", "noarch")
+	read := func(b []byte) *rpm.Package {
+		p, err := rpm.Read(bytes.NewReader(b), int64(len(b)))
+		require.NoError(t, err)
+		return p
+	}
+	require.True(t, sign.Lasting(read(signBytes(t, ours, craft.Bytes(), signed))))
+	p := read(craft.Bytes())
+	e := newEnemy(t, 2048, created, 0)
+	for lifetime, want := range map[uint32]bool{0: true, 60: false} {
+		signature := rpm.Signature{Tag: rpm.SigRSA, HeaderOnly: true, Packet: e.packet(t, nil, packet.SigTypeBinary, signed, lifetime)}
+		b := append(p.WithSignatures(signature), craft.Bytes()[p.HeaderStart:]...)
+		require.Equal(t, want, sign.Lasting(read(b)))
+	}
+}
+
 func packetsOf(t *testing.T, text []byte) []byte {
 	t.Helper()
 	block, err := armor.Decode(bytes.NewReader(text))

@@ -153,6 +153,15 @@ func (kr *Keyring) follow(sig []byte) follower {
 	return follower{w, result}
 }
 
+// Lasting says whether a package's signatures, if they are right today, stay so as long
+// as their key does: a signature may have an end of its own.
+func Lasting(p *rpm.Package) bool {
+	return !slices.ContainsFunc(p.Signatures(), func(s rpm.Signature) bool {
+		made, err := onePacket(s.Packet)
+		return err != nil || made.SigLifetimeSecs != nil && *made.SigLifetimeSecs != 0
+	})
+}
+
 // strongPayloadDigest says whether the header names a digest of the payload
 // that nobody can forge.
 func strongPayloadDigest(p *rpm.Package) bool {

@@ -2,87 +2,143 @@ package library_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
-	"sync"
+	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/repo/channel"
 	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/repo/publish"
 	"github.com/ohpc-build/ohpc-build/repo/sign"
-	"github.com/ohpc-build/ohpc-build/repo/snapshot"
 )
 
-// repository is what BenchmarkPublish publishes. It is made once, however often the
-// benchmark runs.
-type repository struct {
-	sync.Once
-	store  *store.Store
-	spec   publish.Spec
-	all    []publish.Package // one more than is published at a time
-	before snapshot.Snapshot
-	runs   int
-}
+// The benchmarks of publishing are run one at a time, each in a process of its own that
+// knows what is on disk: the store with the signed packages, made by the first of them,
+// the published tree, and what is remembered of it.
 
-var theRepository repository
-
-// BenchmarkPublish makes a snapshot in which one package is another one than before,
-// and moves the channel to it.
-func BenchmarkPublish(b *testing.B) {
-	r := &theRepository
-	r.Do(func() {
-		r.fill(b)
-		r.publish(b)
-	})
+// BenchmarkPublishFirst publishes all packages where nothing was published before.
+func BenchmarkPublishFirst(b *testing.B) {
+	r := open(b, strconv.Itoa(os.Getpid()))
 	for b.Loop() {
-		r.publish(b)
+		r.publish(b, 0)
 	}
 }
 
-func (r *repository) fill(b *testing.B) {
+// BenchmarkPublishOne publishes them when one is another one than before.
+func BenchmarkPublishOne(b *testing.B) {
+	r := open(b, "tree")
+	n := r.published(b)
+	for b.Loop() {
+		n++
+		r.publish(b, n)
+	}
+}
+
+// BenchmarkPublishSame publishes what is published.
+func BenchmarkPublishSame(b *testing.B) {
+	r := open(b, "tree")
+	n := r.published(b)
+	for b.Loop() {
+		r.publish(b, n)
+	}
+}
+
+// repository is what is published.
+type repository struct {
+	dir, root string
+	key       *sign.Key
+	all       []publish.Package // one more than is published at a time
+}
+
+// open opens what an earlier process made, or makes it. The folder is removed by the
+// one who made that of the packages.
+func open(b *testing.B, tree string) *repository {
 	b.Helper()
 	files := packages(b)
 	key, err := sign.LoadKey(setting(b, envKey))
 	require.NoError(b, err)
-	dir := filepath.Join(filepath.Dir(setting(b, envPackages)), "ours") // removed by the one who made it
-	root := filepath.Join(dir, "repos")
-	require.NoError(b, os.MkdirAll(root, 0o755))
-	r.store, err = store.Open(filepath.Join(dir, "store"))
-	require.NoError(b, err)
-	r.spec = publish.Spec{Root: root, Release: "3", Target: "EL_9", Arches: []string{"x86_64"}, BaseURL: "https://example.org", Key: key}
-	for _, file := range files {
-		unsigned, err := os.ReadFile(file)
-		require.NoError(b, err)
-		var signed bytes.Buffer
-		require.NoError(b, key.SignPackage(b.Context(), bytes.NewReader(unsigned), int64(len(unsigned)), &signed, key.Created()))
-		d, err := r.store.PutBytes(b.Context(), signed.Bytes())
-		require.NoError(b, err)
-		r.all = append(r.all, publish.Package{Digest: d})
+	r := &repository{key: key, dir: filepath.Join(filepath.Dir(setting(b, envPackages)), "ours")}
+	r.root = filepath.Join(r.dir, tree, "repos")
+	require.NoError(b, os.MkdirAll(r.root, 0o755))
+	list := filepath.Join(r.dir, "packages.json")
+	if known, err := os.ReadFile(list); err == nil {
+		require.NoError(b, json.Unmarshal(known, &r.all))
+		return r
 	}
+	r.fill(b, files)
+	known, err := json.Marshal(r.all)
+	require.NoError(b, err)
+	require.NoError(b, os.WriteFile(list, known, 0o644))
+	return r
 }
 
-func (r *repository) publish(b *testing.B) {
+func (r *repository) fill(b *testing.B, files []string) {
 	b.Helper()
-	r.runs++
-	last := len(r.all) - 1
-	spec := r.spec
-	// A snapshot that was there before would only be found.
-	spec.Time = time.Unix(1_700_000_000+int64(r.runs), 0)
-	if r.runs > 1 {
-		spec.Previous = &r.before
-	}
-	next, err := publish.Make(b.Context(), r.store, spec, append(r.all[:last-1:last-1], r.all[last-r.runs%2]))
+	st, err := store.Open(filepath.Join(r.dir, "store"))
 	require.NoError(b, err)
-	require.Equal(b, last, next.Packages)
-	tree, err := channel.Open(spec.Root, channel.Options{})
+	r.all = make([]publish.Package, len(files))
+	group, ctx := errgroup.WithContext(b.Context())
+	group.SetLimit(8 * runtime.GOMAXPROCS(0)) // they wait for the disk
+	for i, file := range files {
+		group.Go(func() error {
+			unsigned, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			var signed bytes.Buffer
+			if err := r.key.SignPackage(ctx, bytes.NewReader(unsigned), int64(len(unsigned)), &signed, r.key.Created()); err != nil {
+				return err
+			}
+			r.all[i].Digest, err = st.PutBytes(ctx, signed.Bytes())
+			return err
+		})
+	}
+	require.NoError(b, group.Wait())
+}
+
+// published is how many times the tree was published, at least once.
+func (r *repository) published(b *testing.B) int {
+	b.Helper()
+	made, err := filepath.Glob(filepath.Join(r.root, layout.Snapshots, "*", "*"))
+	require.NoError(b, err)
+	if len(made) == 0 {
+		r.publish(b, 0)
+		return 0
+	}
+	return len(made) - 1
+}
+
+// publish makes the nth snapshot, in which another package is left out than in the one
+// before, and moves the channel to it.
+func (r *repository) publish(b *testing.B, n int) {
+	b.Helper()
+	st, err := store.Open(filepath.Join(r.dir, "store"))
+	require.NoError(b, err)
+	tree, err := channel.Open(r.root, channel.Options{})
 	require.NoError(b, err)
 	defer tree.Close()
+	last := len(r.all) - 1
+	spec := publish.Spec{
+		Root: r.root, Release: "3", Target: "EL_9", Arches: []string{"x86_64"}, BaseURL: "https://example.org", Key: r.key,
+		Memory: filepath.Join(filepath.Dir(r.root), "memory"),
+		Time:   time.Unix(1_700_000_000+int64(n), 0), // a snapshot that was there before would only be found
+	}
 	at := layout.Pointer{Release: spec.Release, Channel: layout.Factory, Target: spec.Target}
-	require.NoError(b, tree.Move(b.Context(), channel.Move{Pointer: at, Was: r.before.ID, To: next.ID, From: channel.Made}))
-	r.before = next
+	move := channel.Move{Pointer: at, From: channel.Made}
+	if before, err := tree.Current(at); err == nil {
+		spec.Previous, move.Was = &before, before.ID
+	}
+	next, err := publish.Make(b.Context(), st, spec, append(r.all[:last-1:last-1], r.all[last-n%2]))
+	require.NoError(b, err)
+	require.Equal(b, last, next.Packages)
+	move.To = next.ID
+	require.NoError(b, tree.Move(b.Context(), move))
 }

@@ -61,7 +61,7 @@ func Between(old, fresh []Package, by Issuer) []Advisory {
 			continue
 		}
 		keep(before, key{p.Name, p.Arch}, p)
-		keep(sources, sourceName(p), p)
+		keep(sources, p.SourceName(), p)
 	}
 	newest := map[key]Package{}
 	for _, p := range fresh {
@@ -81,7 +81,7 @@ func Between(old, fresh []Package, by Issuer) []Advisory {
 		slices.SortFunc(packages, func(a, b Package) int {
 			return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.FileName, b.FileName))
 		})
-		was, known := sources[sourceName(packages[0])]
+		was, known := sources[packages[0].SourceName()]
 		all = append(all, advisory(packages, was, known, by))
 	}
 	slices.SortFunc(all, func(a, b Advisory) int { return cmp.Compare(a.ID, b.ID) })
@@ -103,8 +103,9 @@ func keep[K comparable](m map[K]Package, k K, p Package) {
 	}
 }
 
-// sourceName is the name of the source package that p was built from.
-func sourceName(p Package) string {
+// SourceName is the name of the source package that p was built from. An advisory tells
+// of packages of one such name.
+func (p Package) SourceName() string {
 	name, _ := sourceParts(p)
 	return name
 }
