@@ -105,7 +105,7 @@ func jobsByID(r *Run) map[string]*Job {
 }
 
 func packageChanges(was, now *Job) []PackageChange {
-	if len(was.Packages) == 0 {
+	if len(was.Packages) == 0 || slices.EqualFunc(was.Packages, now.Packages, func(a, b Package) bool { return a.File == b.File }) {
 		return nil
 	}
 	old := map[string]string{}

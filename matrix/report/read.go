@@ -118,9 +118,11 @@ func (c *comparison) readJobs(dec *json.Decoder) error {
 	}
 	for dec.More() {
 		var j struct {
-			ID       string
-			Result   Outcome
-			Packages []struct{ File string }
+			ID       string  `json:"id"`
+			Result   Outcome `json:"result"`
+			Packages []struct {
+				File string `json:"file"`
+			} `json:"packages"`
 		}
 		if err := dec.Decode(&j); err != nil {
 			return err

@@ -128,7 +128,7 @@ func eval[T any](p *tab, expression string) T {
 func (p *tab) until(expression string) {
 	p.t.Helper()
 	_, err := chromedp.Run(p.ctx, chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingTimeout(patience)))
-	require.NoError(p.t, err, expression)
+	require.NoError(p.t, err, "%s\nconsole: %q", expression, p.said())
 }
 
 // press presses keys one after the other.
@@ -149,13 +149,17 @@ func (p *tab) search(text string) {
 	p.press(text)
 }
 
+// said is what the console has said so far.
+func (p *tab) said() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.problems)
+}
+
 // quiet asserts that the console had nothing to say.
 func (p *tab) quiet() {
 	p.t.Helper()
-	p.mu.Lock()
-	problems := slices.Clone(p.problems)
-	p.mu.Unlock() // before the next question: its answer comes after events, which want the lock
-	require.Empty(p.t, problems)
+	require.Empty(p.t, p.said())
 	require.False(p.t, eval[bool](p, "'pwned' in window"), "foreign words were run")
 }
 

@@ -2,6 +2,8 @@
 
 const given = JSON.parse(document.getElementById("data").textContent);
 const run = given.run;
+given.timeline ||= []; // of a run in which nothing ran
+given.critical ||= [];
 const omitted = given.omitted || {}; // jobs that are not here, by result
 const rules = given.rules.map((r) => new RegExp(r));
 const critical = new Set(given.critical);

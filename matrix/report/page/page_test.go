@@ -118,6 +118,7 @@ func TestPage(t *testing.T) {
 	t.Run("has more views", func(t *testing.T) { moreViews(t, chromium, url) })
 	t.Run("is readable in the dark and on a phone", func(t *testing.T) { darkAndNarrow(t, chromium, url) })
 
+	t.Run("holds runs of all sizes", func(t *testing.T) { allSizes(t, chromium) })
 	t.Run("loads whole logs from a web server", func(t *testing.T) {
 		server := httptest.NewServer(http.FileServer(http.Dir(dir)))
 		defer server.Close()
@@ -304,6 +305,58 @@ func darkAndNarrow(t *testing.T, chromium browser, url string) {
 		p.shoot(view + "-390")
 	}
 	p.quiet()
+}
+
+// allSizes looks at runs that came to nothing, to one job, and to names and reasons
+// that no line holds.
+func allSizes(t *testing.T, chromium browser) {
+	long := strings.Repeat("python-mpi4py-with-everything", 8)
+	wide := reporttest.Sample()
+	for i := range wide.Jobs {
+		wide.Jobs[i].Recipe, wide.Jobs[i].Variant, wide.Jobs[i].Group = long, "gnu12-openmpi4", long
+		wide.Jobs[i].ID = fmt.Sprintf("%s%d@gnu12-openmpi4/Debian_12/x86_64", long, i)
+		wide.Jobs[i].Reason, wide.Jobs[i].Key, wide.Jobs[i].Needs = long, long, nil
+	}
+	for i := range wide.Jobs[1:] {
+		wide.Jobs[i].Needs = []string{wide.Jobs[i+1].ID}
+	}
+	for i := range wide.Checks {
+		wide.Checks[i].Subject = fmt.Sprint(long, i)
+		wide.Checks[i].Cases = []report.Case{{Name: long, Result: report.Fail, Reason: long + " " + long}}
+	}
+	wide.Cells[0].Target, wide.Release, wide.Program = long, long, long
+	wide.Cells[0].Missing = []string{long}
+	wide.Previous = &report.Previous{Failing: []string{wide.Jobs[1].ID}, Gone: []string{long}, Packages: []report.PackageChange{{Name: long, From: long, To: long}}}
+	wide.History = map[string][]report.Sample{wide.Jobs[0].ID: make([]report.Sample, 20)}
+	one := reporttest.Sample()
+	one.Jobs, one.Checks, one.Cells = one.Jobs[:1], nil, one.Cells[:1]
+	for name, r := range map[string]*report.Run{
+		"nothing": {Version: report.Version, Release: "3", Result: report.Fail, Error: "the host lacks runc: apt-get install runc", Started: one.Started},
+		"cells":   {Version: report.Version, Release: "3", Result: report.Pass, Cells: wide.Cells[1:], Started: one.Started},
+		"one":     one, "wide": wide,
+	} {
+		url := "file://" + filepath.Join(folder(t, r), "index.html")
+		for _, width := range []int64{390, 1280} {
+			p := chromium.open(t, url, width, 844)
+			for _, view := range []string{"checks", "timeline", "graph", "changes", "history", "builds"} {
+				p.click("#tab-" + view)
+				require.Equal(t, int(width), eval[int](p, "document.documentElement.scrollWidth"), "nothing sticks out of %s of %s", view, name)
+				require.NotEmpty(t, eval[string](p, "document.getElementById('main').textContent"), "%s of %s says something", view, name)
+			}
+			for _, view := range []string{"checks", "builds"} {
+				p.click("#tab-" + view)
+				if eval[bool](p, "!!document.querySelector('[data-c]')") {
+					p.click("[data-c]")
+					require.Equal(t, int(width), eval[int](p, "document.documentElement.scrollWidth"), "nothing sticks out of the panel of %s", name)
+					require.True(t, eval[bool](p, "document.getElementById('detail').scrollWidth <= document.getElementById('detail').clientWidth"), "nor in it")
+					p.shoot(fmt.Sprintf("%s-%s-%d", name, view, width))
+					p.click("#detail .close")
+				}
+			}
+			p.shoot(fmt.Sprintf("%s-%d", name, width))
+			p.quiet()
+		}
+	}
 }
 
 // contrasts lists texts whose contrast is below 4.5 (WCAG 2.2, 1.4.3).
