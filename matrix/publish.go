@@ -51,6 +51,8 @@ func (m *Matrix) publishSpec(t *recipes.Target) publish.Spec {
 		Arches:  m.architectures(t),
 		BaseURL: m.opt.URL,
 		Key:     m.key,
+		Memory:  filepath.Join(m.opt.State, "repodata", t.Name+".packages"),
+		Log:     m.opt.Log,
 	}
 }
 
@@ -126,18 +128,18 @@ func (m *Matrix) publish(ctx context.Context) error {
 		return err
 	}
 	defer tree.Close()
-	if err := tree.Recover(ctx); err != nil {
-		return err
-	}
-	var moves []channel.Move
-	for _, t := range targets {
-		further, err := m.move(ctx, tree, m.snapshots[t.Name])
-		if err != nil {
-			return err
+	err = tree.Hold(ctx, func(tree *channel.Tree) error {
+		var moves []channel.Move
+		for _, t := range targets {
+			further, err := m.move(ctx, tree, m.snapshots[t.Name])
+			if err != nil {
+				return err
+			}
+			moves = append(moves, further...)
 		}
-		moves = append(moves, further...)
-	}
-	if err := tree.Move(ctx, moves...); err != nil {
+		return tree.Move(ctx, moves...)
+	})
+	if err != nil {
 		return err
 	}
 	for _, t := range targets {
@@ -182,7 +184,7 @@ func (m *Matrix) move(ctx context.Context, tree *channel.Tree, s snapshot.Snapsh
 		return moves, nil
 	}
 	if _, err := tree.Current(updates); errors.Is(err, fs.ErrNotExist) {
-		none, err := publish.Empty(ctx, m.key, s, nil)
+		none, err := publish.Empty(ctx, m.key, s, tree.Lock())
 		if err != nil {
 			return nil, err
 		}

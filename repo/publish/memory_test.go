@@ -95,7 +95,9 @@ func TestMemory(t *testing.T) {
 				{"one more, the first", func() { r.packages = append(r.packages, r.Add(rpmtest.Simple("a", "1", "1", "aarch64"), "")) }},
 				{"other order", func() { slices.Reverse(r.packages) }},
 				{"no advisories", func() { r.Spec.Previous = nil }},
-				{"other compression", func() { r.Spec.Compression = map[rpmmd.Compression]rpmmd.Compression{rpmmd.Gzip: rpmmd.Zstd, rpmmd.Zstd: rpmmd.Gzip}[compression] }},
+				{"other compression", func() {
+					r.Spec.Compression = map[rpmmd.Compression]rpmmd.Compression{rpmmd.Gzip: rpmmd.Zstd, rpmmd.Zstd: rpmmd.Gzip}[compression]
+				}},
 				{"few", func() { r.packages = r.packages[:20] }},
 				{"none", func() { r.packages = nil }},
 			} {
