@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -370,6 +371,7 @@ func TestUpgradeWithRealClients(t *testing.T) {
 			{Name: "app-2", Requires: []rpm.Dependency{{Name: "lib", Flags: rpm.Greater | rpm.Equal, Version: "2"}}},
 			{Name: "lib-2"},
 			{Name: "newname-2", Obsoletes: on("renamed"), Provides: on("renamed")},
+			{Name: "enemy-2", Conflicts: on("app")},
 		}, false, ""},
 		{"older", []string{"dnf"}, []write.Package{{Name: "app-0.9"}, {Name: "lib-1"}, {Name: "renamed-1"}}, false, "app-1-1.noarch stays: the new repository has 0.9-1, which is older"},
 		{"incomplete", []string{"dnf", "zypper"}, []write.Package{{Name: "app-2", Requires: on("no-such-thing")}, {Name: "lib-1"}}, false, "the upgrade failed: dnf upgrade: exit status 1"},
@@ -389,6 +391,18 @@ func TestUpgradeWithRealClients(t *testing.T) {
 			for subject, r := range c.run(t, cell) {
 				if tc.want == "" {
 					require.Equal(t, report.Pass, r.Result, "%s: %s", subject, r.Reason)
+				}
+				if tc.name == "a better one" {
+					var cases []string
+					for _, k := range r.Cases {
+						cases = append(cases, fmt.Sprintf("%s %s %s", k.Result, k.Name, k.Reason))
+					}
+					require.Equal(t, []string{
+						"pass set 1 of 2: app and 3 more ", "pass set 2 of 2: enemy ",
+						"skip broken-1-1.noarch it requires no-such-thing, which nothing provides that can be installed",
+					}, cases, subject)
+				}
+				if tc.want == "" {
 					continue
 				}
 				require.Equal(t, report.Fail, r.Result, subject)

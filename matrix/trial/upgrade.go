@@ -19,7 +19,8 @@ import (
 	"github.com/ohpc-build/ohpc-build/validate/upgrade"
 )
 
-// tryUpgrade upgrades what can be installed together of what there was before.
+// tryUpgrade upgrades what there was before: what can be installed together at once, and
+// what excludes that in further systems.
 func (t *Trial) tryUpgrade(ctx context.Context, k check) (validate.Check, error) {
 	skip := func(reason string) (validate.Check, error) {
 		return validate.Check{Name: k.name, Subject: k.subject, Outcome: validate.Skip, Reason: reason}, nil
@@ -49,10 +50,52 @@ func (t *Trial) tryUpgrade(ctx context.Context, k check) (validate.Check, error)
 	slices.SortFunc(old, func(a, b *rpm.Package) int {
 		return cmp.Or(offers.rank(a)-offers.rank(b), min(a.FileCount(), 1)-min(b.FileCount(), 1), cmp.Compare(a.Name, b.Name))
 	})
-	names, err := t.together(ctx, old)
+	sets, left, err := t.together(ctx, old, func(p *rpm.Package) bool { _, ok := offers[p.Name]; return ok })
 	if err != nil {
 		return validate.Check{}, err
 	}
+	if len(sets) == 0 {
+		return skip(strings.Join(append([]string{"the old repository has no package for this architecture that can be installed"}, lines(left)...), "\n"))
+	}
+	whole := validate.Check{Name: k.name, Subject: k.subject, Outcome: validate.Pass}
+	var reasons []string
+	for i, names := range sets {
+		title := "all"
+		if len(sets) > 1 {
+			title = fmt.Sprintf("set %d of %d", i+1, len(sets))
+		}
+		one, err := t.upgradeSet(ctx, k, names, offers)
+		if err != nil {
+			return validate.Check{}, err
+		}
+		whole.Log = fmt.Appendf(whole.Log, "%s: %s\n%s\n", title, strings.Join(names, " "), one.Log)
+		whole.Duration += one.Duration
+		whole.Cases = append(whole.Cases, validate.Case{
+			Name: title + ": " + firstOf(names), Outcome: one.Outcome, Reason: one.Reason, Duration: one.Duration,
+		})
+		switch {
+		case one.Outcome == validate.Fail && len(sets) > 1:
+			reasons = append(reasons, title+": "+one.Reason)
+		case one.Outcome != validate.Pass:
+			reasons = append(reasons, one.Reason)
+		}
+		if one.Outcome != validate.Pass && whole.Outcome != validate.Fail {
+			whole.Outcome = one.Outcome
+		}
+	}
+	for _, l := range left {
+		whole.Log = fmt.Appendf(whole.Log, "not upgraded: %s\n", l)
+		whole.Cases = append(whole.Cases, validate.Case{Name: l.name, Outcome: validate.Skip, Reason: l.why})
+	}
+	if len(whole.Cases) == 1 { // it is the check
+		whole.Cases = nil
+	}
+	whole.Reason = strings.Join(reasons, "\n")
+	return whole, nil
+}
+
+// upgradeSet upgrades packages that can be installed together.
+func (t *Trial) upgradeSet(ctx context.Context, k check, names []string, offers offered) (validate.Check, error) {
 	changes, err := os.MkdirTemp(t.dir, "upgrade-")
 	if err != nil {
 		return validate.Check{}, err
@@ -66,6 +109,28 @@ func (t *Trial) tryUpgrade(ctx context.Context, k check) (validate.Check, error)
 		Packages: names, Changes: changes, Offers: offers,
 	}
 	return trial.Run(ctx), nil
+}
+
+// firstOf is the first of some names and how many there are.
+func firstOf(names []string) string {
+	if len(names) == 1 {
+		return names[0]
+	}
+	return fmt.Sprintf("%s and %d more", names[0], len(names)-1)
+}
+
+// leftOut is a package of the old repositories that is not upgraded.
+type leftOut struct{ name, why string }
+
+func (l leftOut) String() string { return l.name + ": " + l.why }
+
+// lines are some of what was left out, for a reason.
+func lines(left []leftOut) []string {
+	var all []string
+	for _, l := range left[:min(len(left), maxReasons)] {
+		all = append(all, l.String())
+	}
+	return all
 }
 
 // headersOf reads the newest version of each package that the cell's users would
@@ -101,28 +166,41 @@ func (t *Trial) headersOf(ctx context.Context, trees []Tree) ([]*rpm.Package, er
 	return all, nil
 }
 
-// together are the names of as many packages as can be installed on one system.
-func (t *Trial) together(ctx context.Context, packages []*rpm.Package) ([]string, error) {
+// together are the names of packages, in sets each of which can be installed on one
+// system, and those that cannot be, or need not be. Each package that is offered still
+// is in a set if there is a way to install it.
+func (t *Trial) together(ctx context.Context, packages []*rpm.Package, offered func(*rpm.Package) bool) (sets [][]string, left []leftOut, err error) {
 	image, err := t.image(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if packages, err = installable(ctx, packages, image, t.cell.Arch); err != nil {
-		return nil, err
+	if packages, left, err = installable(ctx, packages, image, t.cell.Arch); err != nil {
+		return nil, nil, err
 	}
-	set := overlap.NewSet(packages, provided(image))
-	var names []string
-	for i, p := range packages {
-		if set.Add(i) {
-			names = append(names, p.Name)
+	numbers, refused, err := overlap.Sets(ctx, packages, provided(image), func(i int) bool { return offered(packages[i]) })
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, set := range numbers {
+		var names []string
+		for _, i := range set {
+			names = append(names, packages[i].Name)
 		}
+		sets = append(sets, names)
 	}
-	return names, nil
+	for _, r := range refused {
+		p := packages[r.Package]
+		if !offered(p) {
+			r.Why = "it is not offered any more, and there is no room for it: " + r.Why
+		}
+		left = append(left, leftOut{p.NEVRA(), r.Why})
+	}
+	return sets, left, nil
 }
 
 // installable leaves out what has a requirement that nothing provides, and what then
 // has one.
-func installable(ctx context.Context, packages []*rpm.Package, image *closure.Package, arch string) ([]*rpm.Package, error) {
+func installable(ctx context.Context, packages []*rpm.Package, image *closure.Package, arch string) (good []*rpm.Package, left []leftOut, err error) {
 	for {
 		list := &closure.List{Name: "the old packages"}
 		for _, p := range packages {
@@ -134,10 +212,13 @@ func installable(ctx context.Context, packages []*rpm.Package, image *closure.Pa
 		}
 		r, err := closure.Check(ctx, opt)
 		if err != nil || len(r.Missing) == 0 {
-			return packages, err
+			return packages, left, err
 		}
 		bad := map[string]bool{}
 		for _, m := range r.Missing {
+			if !bad[m.ID] {
+				left = append(left, leftOut{m.Package, "it requires " + m.Requirement + ", which nothing provides that can be installed"})
+			}
 			bad[m.ID] = true
 		}
 		packages = slices.DeleteFunc(slices.Clone(packages), func(p *rpm.Package) bool { return bad[p.NEVRA()] })

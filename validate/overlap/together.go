@@ -1,6 +1,7 @@
 package overlap
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
@@ -111,6 +112,14 @@ type Set struct {
 	together  *together
 	installed []int
 	in        map[int]bool
+	refused   refusal
+}
+
+// refusal is why a package was not added.
+type refusal struct {
+	by    int // the package that could not come along: the one that was to be added, or what it needs
+	other int // one that is there and excludes it, or -1: its requirement cannot be satisfied
+	need  rpm.Dependency
 }
 
 // NewSet begins with nothing. provided is as in [Options].
@@ -133,6 +142,15 @@ func (s *Set) Add(i int) bool {
 	return false
 }
 
+// Refused says why the last package that was not added was not.
+func (s *Set) Refused() string {
+	by := s.together.packages[s.refused.by].NEVRA()
+	if s.refused.other < 0 {
+		return fmt.Sprintf("%s requires %s, and what provides that is excluded by what else is there", by, s.refused.need)
+	}
+	return fmt.Sprintf("%s and %s exclude each other", by, s.together.packages[s.refused.other].NEVRA())
+}
+
 // Empty is an empty set of the same packages.
 func (s *Set) Empty() *Set { return &Set{together: s.together, in: map[int]bool{}} }
 
@@ -142,6 +160,7 @@ func (s *Set) add(i int) bool {
 	}
 	for _, other := range s.installed {
 		if s.together.excludes(i, other) || s.together.excludes(other, i) {
+			s.refused = refusal{by: i, other: other}
 			return false
 		}
 	}
@@ -155,7 +174,11 @@ func (s *Set) complete(at int) bool {
 	for ; at < len(s.installed); at++ {
 		for d := range s.together.packages[s.installed[at]].Requires() {
 			only, way := s.together.only(d, s.installed)
-			if !way || only >= 0 && !s.add(only) {
+			if !way {
+				s.refused = refusal{by: s.installed[at], other: -1, need: d}
+				return false
+			}
+			if only >= 0 && !s.add(only) {
 				return false
 			}
 		}
