@@ -19,7 +19,11 @@ func (c *Copy) list(ctx context.Context, prefix string) (map[string]*blob.ListOb
 	objects := map[string]*blob.ListObject{}
 	it := c.bucket.List(&blob.ListOptions{Prefix: prefix})
 	for {
-		o, err := it.Next(ctx)
+		var o *blob.ListObject
+		err := c.patience.with(ctx, func(ctx context.Context, _ func()) (err error) {
+			o, err = it.Next(ctx)
+			return err
+		})
 		if errors.Is(err, io.EOF) {
 			return objects, nil
 		}
@@ -31,17 +35,20 @@ func (c *Copy) list(ctx context.Context, prefix string) (map[string]*blob.ListOb
 }
 
 // get reads a small object; nil when there is none.
-func (c *Copy) get(ctx context.Context, key string) ([]byte, error) {
+func (c *Copy) get(ctx context.Context, key string) (b []byte, err error) {
 	const limit = 1 << 20
-	r, err := c.bucket.NewRangeReader(ctx, key, 0, limit+1, nil)
+	err = c.patience.with(ctx, func(ctx context.Context, _ func()) error {
+		r, err := c.bucket.NewRangeReader(ctx, key, 0, limit+1, nil)
+		if err != nil {
+			return err
+		}
+		defer r.Close() //nolint:errcheck // it was only read
+		b, err = io.ReadAll(r)
+		return err
+	})
 	if gcerrors.Code(err) == gcerrors.NotFound {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading %s in the storage: %w", key, err)
-	}
-	defer r.Close() //nolint:errcheck // it was only read
-	b, err := io.ReadAll(r)
 	if err == nil && len(b) > limit {
 		err = fmt.Errorf("it has more than %d bytes", limit)
 	}
@@ -53,8 +60,20 @@ func (c *Copy) get(ctx context.Context, key string) ([]byte, error) {
 
 // put writes a small object that may change later.
 func (c *Copy) put(ctx context.Context, key string, b []byte) error {
-	if err := c.bucket.WriteAll(ctx, key, b, &blob.WriterOptions{ContentType: "text/plain; charset=utf-8", CacheControl: "no-cache"}); err != nil {
+	err := c.patience.with(ctx, func(ctx context.Context, _ func()) error {
+		return c.bucket.WriteAll(ctx, key, b, &blob.WriterOptions{ContentType: "text/plain; charset=utf-8", CacheControl: "no-cache"})
+	})
+	if err != nil {
 		return fmt.Errorf("writing %s in the storage: %w", key, err)
+	}
+	return nil
+}
+
+// delete removes an object, if it is there.
+func (c *Copy) delete(ctx context.Context, key string) error {
+	err := c.patience.with(ctx, func(ctx context.Context, _ func()) error { return c.bucket.Delete(ctx, key) })
+	if err != nil && gcerrors.Code(err) != gcerrors.NotFound {
+		return fmt.Errorf("removing %s in the storage: %w", key, err)
 	}
 	return nil
 }
@@ -66,11 +85,13 @@ func (c *Copy) upload(ctx context.Context, key, file string) error {
 		return err
 	}
 	defer f.Close()
-	err = c.bucket.Upload(ctx, key, f, &blob.WriterOptions{
-		ContentType: contentType(key),
-		// Of what a plain baseurl reads, copies are made, and those do change;
-		// asking again costs little and is never wrong.
-		CacheControl: "no-cache",
+	err = c.patience.working().with(ctx, func(ctx context.Context, progress func()) error {
+		return c.bucket.Upload(ctx, key, movingFile{f, progress}, &blob.WriterOptions{
+			ContentType: contentType(key),
+			// Of what a plain baseurl reads, copies are made, and those do change;
+			// asking again costs little and is never wrong.
+			CacheControl: "no-cache",
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("sending %s to the storage: %w", key, err)

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"gocloud.dev/blob"
-	"gocloud.dev/gcerrors"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ohpc-build/ohpc-build/repo/layout"
@@ -24,20 +23,25 @@ import (
 
 // Copy is a published tree's copy in a bucket.
 type Copy struct {
-	root   string
-	bucket *blob.Bucket
-	opt    Options
+	root     string
+	bucket   *blob.Bucket
+	patience patience
+	opt      Options
 }
 
 // Options of a Copy.
 type Options struct {
 	Workers  int           // transfers at a time; default: 8
+	Patience time.Duration // for which the storage may say nothing, five times that while it copies or stores; default: 2 minutes
 	Wait     time.Duration // for which another process that copies the same tree is waited for
 	TakeOver bool          // the copy was another tree's and becomes this one's
 	Log      *slog.Logger
 }
 
-const defaultWorkers = 8
+const (
+	defaultWorkers  = 8
+	defaultPatience = 2 * time.Minute
+)
 
 // New is the copy of the tree at root in a bucket. Nothing is read or written yet.
 func New(root string, bucket *blob.Bucket, opt Options) (*Copy, error) {
@@ -48,10 +52,13 @@ func New(root string, bucket *blob.Bucket, opt Options) (*Copy, error) {
 	if opt.Workers <= 0 {
 		opt.Workers = defaultWorkers
 	}
+	if opt.Patience <= 0 {
+		opt.Patience = defaultPatience
+	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Copy{root: root, bucket: bucket, opt: opt}, nil
+	return &Copy{root: root, bucket: bucket, patience: patience(opt.Patience), opt: opt}, nil
 }
 
 // Summary is what was done.
@@ -162,10 +169,7 @@ func (c *Copy) status(ctx context.Context, p *published) error {
 	if p.status != nil {
 		return c.put(ctx, p.StatusFile(), p.status)
 	}
-	if err := c.bucket.Delete(ctx, p.StatusFile()); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
-		return err
-	}
-	return nil
+	return c.delete(ctx, p.StatusFile())
 }
 
 // file is one file of a snapshot.
@@ -273,7 +277,11 @@ func (c *Copy) plain(ctx context.Context, p *published, sum *Summary) error {
 				continue
 			}
 			sum.Copied++
-			g.Go(func() error { return c.bucket.Copy(ctx, to+f.name, from+f.name, nil) })
+			g.Go(func() error {
+				return c.patience.working().with(ctx, func(ctx context.Context, _ func()) error {
+					return c.bucket.Copy(ctx, to+f.name, from+f.name, nil)
+				})
+			})
 		}
 		if err := g.Wait(); err != nil {
 			return fmt.Errorf("copying to %s: %w", to, err)

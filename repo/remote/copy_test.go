@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -364,6 +365,44 @@ func TestPruneEnded(t *testing.T) {
 		require.NotContains(t, o.Key, id)
 	}
 	require.NoError(t, c.Verify(t.Context(), pointer, neighbour))
+}
+
+// TestSilentStorage has a server that takes requests and never answers, from the
+// first one on or later.
+func TestSilentStorage(t *testing.T) {
+	credentials(t)
+	end := make(chan struct{})
+	backend := s3mem.New()
+	require.NoError(t, backend.CreateBucket("repos"))
+	handler := gofakes3.New(backend).Server()
+	var silent atomic.Pointer[func(*http.Request) bool]
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if (*silent.Load())(r) {
+			select {
+			case <-end:
+			case <-r.Context().Done():
+			}
+			return
+		}
+		handler.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	defer close(end)
+	for what, test := range map[string]func(*http.Request) bool{
+		"everything": func(*http.Request) bool { return true },
+		"packages":   func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, ".rpm") },
+		"copies":     func(r *http.Request) bool { return r.Header.Get("X-Amz-Copy-Source") != "" },
+		"pointers":   func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, ".mirrorlist") },
+	} {
+		t.Run(what, func(t *testing.T) {
+			silent.Store(&test)
+			tr := newTree(t)
+			tr.publish(map[string]string{"a.rpm": what})
+			storage := &s3{server: server}
+			_, err := copyOf(t, tr, storage.open(t), remote.Options{Patience: 300 * time.Millisecond, TakeOver: true}).Push(t.Context(), pointer)
+			require.ErrorContains(t, err, "the storage does not answer (waited ")
+		})
+	}
 }
 
 func TestErrors(t *testing.T) {

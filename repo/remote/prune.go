@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"gocloud.dev/blob"
-	"gocloud.dev/gcerrors"
 
 	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
@@ -81,7 +80,7 @@ func (c *Copy) prune(ctx context.Context, before time.Time, sum *Summary) error 
 		stale = append(stale, s.names...)
 	}
 	for _, key := range stale {
-		if err := c.bucket.Delete(ctx, key); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
+		if err := c.delete(ctx, key); err != nil {
 			return err
 		}
 		sum.Removed++

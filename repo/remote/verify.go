@@ -65,14 +65,20 @@ func (c *Copy) same(ctx context.Context, key, file string) error {
 		return err
 	}
 	defer f.Close()
-	r, err := c.bucket.NewReader(ctx, key, nil)
-	if err != nil {
+	ok := false
+	err = c.patience.with(ctx, func(ctx context.Context, progress func()) error {
+		r, err := c.bucket.NewReader(ctx, key, nil)
+		if err != nil {
+			return err
+		}
+		defer r.Close() //nolint:errcheck // it was only read
+		ok, err = equal(f, moving{r, progress})
 		return err
-	}
-	defer r.Close() //nolint:errcheck // it was only read
-	if ok, err := equal(f, r); err != nil {
+	})
+	if err != nil {
 		return fmt.Errorf("%s: %w", key, err)
-	} else if !ok {
+	}
+	if !ok {
 		return fmt.Errorf("%s is not what %s is", key, file)
 	}
 	return nil
