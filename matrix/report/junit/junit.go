@@ -60,15 +60,16 @@ func Write(w io.Writer, r *report.Run, logs map[string]*excerpt.Excerpt) error {
 	started := r.Started.UTC().Format("2006-01-02T15:04:05")
 	for _, cell := range r.Cells {
 		name := plain.Line(cell.Target + "/" + cell.Arch)
+		class := undotted(name)
 		s := &suite{Name: name, Timestamp: started}
 		for _, j := range r.Jobs {
 			if j.Target == cell.Target && j.Arch == cell.Arch {
-				s.add(name+".build", title(j), j.Result, j.Reason, j.Seconds, logs[j.Log])
+				s.add(class+".build", title(j), j.Result, j.Reason, j.Seconds, logs[j.Log])
 			}
 		}
 		for _, c := range r.Checks {
 			if c.Target == cell.Target && c.Arch == cell.Arch {
-				s.check(name+"."+plain.Line(c.Name), c, logs[c.Log])
+				s.check(class+"."+undotted(c.Name), c, logs[c.Log])
 			}
 		}
 		doc.Suites = append(doc.Suites, s)
@@ -100,7 +101,7 @@ func (s *suite) check(class string, c report.Check, log *excerpt.Excerpt) {
 	failed := false
 	for _, k := range c.Cases {
 		failed = failed || k.Result == report.Fail
-		s.add(class+"."+plain.Line(c.Subject), k.Name, k.Result, k.Reason, k.Seconds, nil)
+		s.add(class+"."+undotted(strings.TrimSuffix(c.Subject, ".bats")), k.Name, k.Result, k.Reason, k.Seconds, nil)
 	}
 	if len(c.Cases) == 0 || c.Result == report.Fail && !failed {
 		s.add(class, c.Subject, c.Result, c.Reason, c.Seconds, log)
@@ -112,10 +113,7 @@ func (s *suite) add(class, name string, result report.Outcome, reason string, du
 	switch result {
 	case report.Fail:
 		s.Failures++
-		c.Failure = &message{Message: plain.Text(reason)}
-		if log != nil {
-			c.Failure.Text = strings.Join(log.Around(logLines), "\n")
-		}
+		c.Failure = failure(plain.Text(reason), log)
 	case report.Skip:
 		s.Skipped++
 		c.Skipped = &message{Message: plain.Text(reason)}
@@ -124,6 +122,22 @@ func (s *suite) add(class, name string, result report.Outcome, reason string, du
 	s.seconds += duration
 	s.Cases = append(s.Cases, c)
 }
+
+// failure has the first line of the reason as what is shown in a list, and all of it
+// with the log's lines as what is shown on its own: some CI systems look at one of the
+// two only.
+func failure(reason string, log *excerpt.Excerpt) *message {
+	first, _, _ := strings.Cut(strings.TrimSpace(reason), "\n")
+	parts := []string{reason}
+	if log != nil {
+		parts = append(parts, strings.Join(log.Around(logLines), "\n"))
+	}
+	return &message{Message: first, Text: strings.TrimSpace(strings.Join(parts, "\n\n"))}
+}
+
+// undotted is a part of a class name: at dots CI systems take classes for packages,
+// and show what is before the last one apart from the rest.
+func undotted(s string) string { return strings.ReplaceAll(plain.Line(s), ".", "_") }
 
 func title(j report.Job) string {
 	if j.Variant == "" {

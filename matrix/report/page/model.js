@@ -55,7 +55,10 @@ const when = (t) => {
 const plural = (n, what) => `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;
 const cellName = (x) => plain(x.target + "/" + x.arch);
 
-const cells = (run.cells || []).map((c, index) => ({ ...c, index, name: cellName(c) }));
+const listed = new Set((run.cells || []).map((c) => c.target + "/" + c.arch));
+const unlisted = new Map([...(run.jobs || []), ...(run.checks || [])].map((x) => [x.target + "/" + x.arch, { target: x.target, arch: x.arch, status: "not told" }]));
+for (const name of listed) unlisted.delete(name);
+const cells = [...(run.cells || []), ...unlisted.values()].map((c, index) => ({ ...c, index, name: cellName(c) }));
 const cellIndex = new Map(cells.map((c) => [c.target + "/" + c.arch, c.index]));
 
 // An item is a job or a check, with what the views need to know of both.

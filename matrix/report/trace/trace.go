@@ -49,9 +49,10 @@ func Write(w io.Writer, r *report.Run) error {
 	for _, id := range path {
 		critical[id] = true
 	}
-	slots := map[[2]int]bool{}
-	at := map[string]event{}
+	threads := map[[2]int]int{} // the place of each one's last event
+	at := map[string]int{}      // the place of each job's event
 	for _, bar := range r.Timeline() {
+		ran := ""
 		e := event{Phase: "X", Time: micro(bar.Begin), Duration: max(micro(bar.Seconds), 1), Process: builds, Thread: bar.Lane + 1}
 		if bar.Check {
 			e.Process = checks
@@ -59,15 +60,21 @@ func Write(w io.Writer, r *report.Run) error {
 		} else {
 			j := r.Jobs[bar.Index]
 			describeJob(&e, j, critical[j.ID])
-			at[j.ID] = e
+			ran = j.ID
 		}
-		if thread := [2]int{e.Process, e.Thread}; !slots[thread] {
-			slots[thread] = true
+		thread := [2]int{e.Process, e.Thread}
+		if last, used := threads[thread]; used {
+			doc.Events[last].endBefore(e)
+		} else {
 			doc.Events = append(doc.Events, name(e.Process, e.Thread, "thread_name", fmt.Sprintf("slot %d", e.Thread)))
+		}
+		threads[thread] = len(doc.Events)
+		if ran != "" {
+			at[ran] = len(doc.Events)
 		}
 		doc.Events = append(doc.Events, e)
 	}
-	doc.Events = append(doc.Events, arrows(path, at)...)
+	doc.Events = append(doc.Events, arrows(path, at, doc.Events)...)
 	b, err := json.Marshal(doc)
 	if err != nil {
 		return fmt.Errorf("writing the trace: %w", err)
@@ -76,6 +83,12 @@ func Write(w io.Writer, r *report.Run) error {
 		return fmt.Errorf("writing the trace: %w", err)
 	}
 	return nil
+}
+
+// endBefore shortens an event to the beginning of the next one in its thread: times are
+// rounded, and Perfetto leaves out an event that ends within another.
+func (e *event) endBefore(next event) {
+	e.Duration = max(min(e.Duration, next.Time-e.Time), 1)
 }
 
 func name(process, thread int, what, is string) event {
@@ -117,10 +130,10 @@ func args(result report.Outcome, reason, log string) map[string]any {
 }
 
 // arrows lead from the end of each job of the path to the beginning of the next.
-func arrows(path []string, at map[string]event) []event {
+func arrows(path []string, at map[string]int, events []event) []event {
 	var all []event
 	for i := 1; i < len(path); i++ {
-		from, to := at[path[i-1]], at[path[i]]
+		from, to := events[at[path[i-1]]], events[at[path[i]]]
 		all = append(
 			all,
 			// An arrow belongs to the event that encloses its time.

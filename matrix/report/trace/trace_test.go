@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,6 +74,42 @@ func TestTraceIsWhatPerfettoReads(t *testing.T) {
 		require.Equal(t, "s", pair[0].Ph)
 		require.Less(t, *pair[0].Ts, *pair[1].Ts)
 	}
+}
+
+// TestNothingOverlapsInAThread: Perfetto leaves out what ends within another event. An
+// arrow begins and ends in an event.
+func TestNothingOverlapsInAThread(t *testing.T) {
+	r := reporttest.Large(1200)
+	for i := range r.Jobs {
+		if r.Jobs[i].Seconds > 0 {
+			r.Jobs[i].Seconds += 0.001 // as rounding may have it
+		}
+	}
+	var sb strings.Builder
+	require.NoError(t, trace.Write(&sb, r))
+	var doc struct{ TraceEvents []event }
+	require.NoError(t, json.Unmarshal([]byte(sb.String()), &doc))
+	end := map[[2]int]int64{}
+	inside := func(e event) bool {
+		return slices.ContainsFunc(doc.TraceEvents, func(x event) bool {
+			return x.Ph == "X" && x.Pid == e.Pid && x.Tid == e.Tid && *x.Ts <= *e.Ts && *e.Ts < *x.Ts+x.Dur
+		})
+	}
+	checks := 0
+	for _, e := range doc.TraceEvents {
+		thread := [2]int{e.Pid, e.Tid}
+		switch e.Ph {
+		case "X":
+			require.GreaterOrEqual(t, *e.Ts, end[thread], e.Name)
+			end[thread] = *e.Ts + e.Dur
+			if e.Pid == 2 {
+				checks++
+			}
+		case "s", "f":
+			require.True(t, inside(e), "arrow %d", e.ID)
+		}
+	}
+	require.Greater(t, checks, 1000, "checks are part of it")
 }
 
 func TestGolden(t *testing.T) {
