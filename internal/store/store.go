@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -87,7 +86,7 @@ func Of(b []byte) Digest {
 type Store struct {
 	dir      string
 	session  *session
-	verified sync.Map // Digest → Identity without Changed: what this process has hashed
+	verified verified
 }
 
 // Open makes the folder where it is missing, and removes the temporary files of
@@ -271,8 +270,8 @@ func (s *Store) ReadAll(d Digest, limit int64) ([]byte, error) {
 // since.
 func (s *Store) Path(d Digest) (string, error) {
 	path := s.objectPath(d)
-	if before, ok := s.verified.Load(d); ok && s.use(path) == nil {
-		if fi, err := os.Lstat(path); err == nil && before == identify(fi) {
+	if before, ok := s.verified.find(d); ok {
+		if fi, err := s.used(path); err == nil && before == identify(fi) {
 			return path, nil
 		}
 	}
@@ -288,23 +287,30 @@ func (s *Store) Path(d Digest) (string, error) {
 	if _, err := io.Copy(io.Discard, &verifyingReader{f: f, hash: sha256.New(), want: d}); err != nil {
 		return "", err
 	}
-	s.verified.Store(d, identify(fi))
+	s.verified.add(d, identify(fi))
 	return path, nil
 }
 
 // Link verifies an object and makes it appear at dst: as a hard link where the
 // file system allows, as a copy otherwise.
 func (s *Store) Link(d Digest, dst string) error {
+	_, err := s.LinkOrCopy(d, dst)
+	return err
+}
+
+// LinkOrCopy is Link, and says whether it is a link: what that leads to is durable, a
+// copy is not.
+func (s *Store) LinkOrCopy(d Digest, dst string) (linked bool, err error) {
 	src, err := s.Path(d)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := os.Link(src, dst); err == nil {
-		return nil
+		return true, nil
 	} else if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("linking an object out of the store: %w", err)
+		return false, fmt.Errorf("linking an object out of the store: %w", err)
 	}
-	return s.CopyTo(d, dst)
+	return false, s.CopyTo(d, dst)
 }
 
 // CopyTo writes a verified copy of an object to dst, which must not exist.

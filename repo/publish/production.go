@@ -123,29 +123,16 @@ func (p *production) link(ctx context.Context) error {
 			return err
 		}
 		name := filepath.Join(p.dir, filepath.FromSlash(it.place))
-		copied, err := place(p.store, it.Digest, name)
+		linked, err := p.store.LinkOrCopy(it.Digest, name)
+		if err == nil && !linked {
+			p.copies = append(p.copies, name)
+			err = os.Chmod(name, 0o444)
+		}
 		if err != nil {
 			return fmt.Errorf("package %s: %w", it.place, err)
 		}
-		if copied {
-			p.copies = append(p.copies, name)
-		}
 	}
 	return nil
-}
-
-func place(st *store.Store, d store.Digest, path string) (copied bool, err error) {
-	if err := st.Link(d, path); err != nil {
-		return false, err
-	}
-	fi, err := os.Lstat(path)
-	if err != nil {
-		return false, err
-	}
-	if sys, ok := fi.Sys().(*syscall.Stat_t); ok && sys.Nlink > 1 {
-		return false, nil
-	}
-	return true, os.Chmod(path, 0o444)
 }
 
 // sync makes the snapshot durable but for its own name. What packages are links to is
