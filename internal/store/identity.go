@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync"
 	"syscall"
 )
 
@@ -44,8 +45,31 @@ func (s *Store) Vouch(d Digest, was Identity) bool {
 		return false
 	}
 	now.Changed = 0
-	s.verified.Store(d, now)
+	s.verified.add(d, now)
 	return true
+}
+
+// verified is what this process has hashed, by digest and without Changed. There may be
+// as many as the packages of a hundred thousand jobs.
+type verified struct {
+	mu  sync.RWMutex
+	was map[Digest]Identity
+}
+
+func (v *verified) add(d Digest, id Identity) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.was == nil {
+		v.was = map[Digest]Identity{}
+	}
+	v.was[d] = id
+}
+
+func (v *verified) find(d Digest) (id Identity, ok bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	id, ok = v.was[d]
+	return id, ok
 }
 
 // identify is the identity without Changed, which the store's own links change.

@@ -18,26 +18,32 @@ const markEvery = 24 * time.Hour
 // use marks the entry at path as used. The error is [fs.ErrNotExist] when there is
 // none. An entry that is marked stays as long as this process lives: see [Sweep].
 func (s *Store) use(path string) error {
+	_, err := s.used(path)
+	return err
+}
+
+// used is use, and what the file was before.
+func (s *Store) used(path string) (fs.FileInfo, error) {
 	fi, err := os.Lstat(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// A file with more names is part of a published repository, whose times are
 	// its own. The record that led here has a mark.
 	if time.Since(fi.ModTime()) < markEvery || !fi.Mode().IsRegular() || links(fi) > 1 {
-		return nil
+		return fi, nil
 	}
 	unlock, err := s.lockEntries(unix.LOCK_SH)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer unlock()
 	now := unix.NsecToTimespec(time.Now().UnixNano())
 	err = unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{now, now}, unix.AT_SYMLINK_NOFOLLOW)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &fs.PathError{Op: "utimes", Path: path, Err: err}
+		return nil, &fs.PathError{Op: "utimes", Path: path, Err: err}
 	}
-	return nil // who may not write may still read
+	return fi, nil // who may not write may still read
 }
 
 // lockEntries keeps a sweep from removing entries (LOCK_SH) or everybody from
