@@ -29,7 +29,12 @@ func (m *Matrix) build(ctx context.Context) error {
 	}
 	stage := m.opt.Progress.Stage("build", len(m.jobs.Plan.Jobs))
 	defer stage.Close()
-	reused := m.jobs.Plan.Filter(func(j *plan.Job) bool { return j.Reason == plan.ReasonReused }).Jobs
+	var reused []*plan.Job
+	for _, j := range m.jobs.Plan.Jobs {
+		if j.Reason == plan.ReasonReused {
+			reused = append(reused, j)
+		}
+	}
 	if err := sideBySide(len(reused), func(i int) error { return m.writeLock(reused[i]) }); err != nil {
 		return err
 	}

@@ -11,8 +11,15 @@ import (
 	"github.com/ohpc-build/ohpc-build/matrix/state"
 )
 
-// historyRuns is how many earlier results of each job and check are told.
-const historyRuns = 20
+// What the report tells of earlier runs: how many results of each job and check, and
+// of very many jobs fewer, so that it is no longer than they are.
+const (
+	historyRuns    = 20
+	historySamples = 200_000
+)
+
+// runsTold is how many earlier results of each of so many are told.
+func runsTold(number int) int { return min(historyRuns, max(historySamples/max(number, 1), 1)) }
 
 // closing is how long the end of a run may take to be entered, when the run itself
 // was interrupted.
@@ -93,28 +100,45 @@ func (m *Matrix) endRun() {
 		}
 	}
 	m.tellHistory(m.history.Finish(ctx, m.run, end))
-	jobs, err := m.history.Jobs(ctx, historyRuns)
-	m.tellHistory(err)
-	made, err := m.history.Checks(ctx, historyRuns)
-	m.tellHistory(err)
-	ids := map[string]bool{}
-	for _, j := range m.report.Jobs {
-		ids[j.ID] = true
-	}
-	for _, c := range m.report.Checks {
-		ids[c.ID()] = true
-	}
-	m.report.History, m.report.CheckHistory = samples(jobs, ids), samples(made, ids)
+	m.tellSamples(ctx)
 	m.tellHistory(m.history.Close())
 }
 
+// tellSamples tells in the report how its jobs and checks went before.
+func (m *Matrix) tellSamples(ctx context.Context) {
+	now := make(map[string]sampled, len(m.report.Jobs))
+	for i := range m.report.Jobs {
+		now[m.report.Jobs[i].ID] = sampled{m.report.Jobs[i].ID, m.report.Jobs[i].Key}
+	}
+	jobs, err := m.history.Jobs(ctx, runsTold(len(now)))
+	m.tellHistory(err)
+	m.report.History = samples(jobs, now)
+	now = make(map[string]sampled, len(m.report.Checks))
+	for _, c := range m.report.Checks {
+		id := c.ID()
+		now[id] = sampled{id, c.Key}
+	}
+	checks, err := m.history.Checks(ctx, runsTold(len(now)))
+	m.tellHistory(err)
+	m.report.CheckHistory = samples(checks, now)
+}
+
+// sampled is what samples are of: their words are those of the report, so that they
+// are held once.
+type sampled struct{ id, key string }
+
 // samples are by what they are of, and only of what is in this run.
-func samples(all []state.Sample, of map[string]bool) map[string][]report.Sample {
-	by := map[string][]report.Sample{}
+func samples(all []state.Sample, of map[string]sampled) map[string][]report.Sample {
+	by := make(map[string][]report.Sample, min(len(all), len(of)))
 	for _, s := range all {
-		if of[s.ID] {
-			by[s.ID] = append(by[s.ID], report.Sample{Time: s.Ended, Key: s.Key, Result: report.Outcome(s.Result), Seconds: s.Seconds})
+		now, there := of[s.ID]
+		if !there {
+			continue
 		}
+		if s.Key == now.key {
+			s.Key = now.key
+		}
+		by[now.id] = append(by[now.id], report.Sample{Time: s.Ended, Key: s.Key, Result: report.Outcome(s.Result), Seconds: s.Seconds})
 	}
 	return by
 }
@@ -123,8 +147,8 @@ func samples(all []state.Sample, of map[string]bool) map[string][]report.Sample 
 // folder.
 func (m *Matrix) compare() {
 	// A report that cannot be read is replaced by one that can.
-	if before, err := report.Before(filepath.Join(m.opt.Out, "report")); err == nil {
-		m.report.Previous = report.Compare(before, m.report)
+	if previous, err := report.CompareWith(filepath.Join(m.opt.Out, "report"), m.report); err == nil {
+		m.report.Previous = previous
 	}
 }
 

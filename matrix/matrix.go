@@ -327,8 +327,8 @@ func (m *Matrix) makePlan(ctx context.Context) error {
 		Resolver:    resolve.New(m.store, m.sandbox, indexer{}), Extender: extender{m}, Refresh: m.opt.Refresh, Locked: locks,
 		Took: m.took,
 	}
+	m.took = nil // many names, and only the estimates are made of them
 	m.jobs, err = jobs.New(ctx, in, m.store, m.sandbox, m.fetcher, m.opt.Log, stage)
-	m.took = nil
 	var mistake *jobs.RecipeError
 	if errors.As(err, &mistake) {
 		return &UsageError{err}

@@ -28,8 +28,8 @@ const (
 )
 
 // memoryGoal is up to how many bytes garbage is left to lie: a plan of a hundred
-// thousand jobs holds half as much, and is to fit into 1 GiB. It is no limit.
-const memoryGoal = 850 << 20
+// thousand jobs holds half as much. It is no limit.
+const memoryGoal = 540 << 20
 
 func main() {
 	if os.Getenv("GOMEMLIMIT") == "" {

@@ -131,6 +131,7 @@ func New(ctx context.Context, in Input, st *store.Store, sb Sandbox, fetcher *so
 	if err != nil {
 		return nil, err
 	}
+	s.estimator, s.in.Took = nil, nil // many names, and all have their estimates
 	for _, c := range e.read {
 		s.candidates[c.job.ID] = c
 	}
@@ -147,7 +148,6 @@ func New(ctx context.Context, in Input, st *store.Store, sb Sandbox, fetcher *so
 		return nil, err
 	}
 	s.choose()
-	s.estimator, s.in.Took = nil, nil // many names, and all have their estimates
 	return s, nil
 }
 
