@@ -53,7 +53,7 @@ type Job struct {
 
 	// Uses is what the recipe says that the job uses while it runs; 0 where it says
 	// nothing.
-	Uses schedule.Resources `json:"-"`
+	Uses schedule.Resources `json:"uses,omitzero"`
 
 	// Shared lists the architectures besides Arch for which this one job makes
 	// the packages, when they are the same for all.

@@ -9,5 +9,10 @@
 // does not wait for ever behind small ones. This is list scheduling by critical path
 // with the reservation of EASY backfilling (Lifka 1995), as batch systems have it.
 //
+// Where memory, disk or cores are so scarce that this is not near the least that there
+// could be ([Bound]), runs are simulated before the real one begins: with a preference
+// for tasks that use what is free in proportion, with ranks from a schedule that was made
+// backwards, and with ranks moved at random, the same way each time. The best is kept.
+//
 // [Simulate] follows the same rules, as the code is the same.
 package schedule

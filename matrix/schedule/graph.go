@@ -56,6 +56,12 @@ func (g *graph) again() *graph {
 	return &fresh
 }
 
+// reversed is the graph as seen from its end, where each task needs those that need
+// it.
+func (g *graph) reversed() *graph {
+	return (&graph{tasks: g.tasks, needs: g.dependents, dependents: g.needs}).again()
+}
+
 func (g *graph) roots() []int {
 	var ready []int
 	for i, n := range g.waiting {

@@ -10,7 +10,8 @@ import (
 // queue holds the tasks that could begin and those that run, and chooses.
 type queue struct {
 	tasks   []Task
-	ranks   []time.Duration
+	rule    rule
+	scarce  vector // how scarce each resource is
 	room    Room
 	used    Resources
 	classes []*class // those that use the same, each with its tasks by rank
@@ -22,9 +23,11 @@ type queue struct {
 
 // class is tasks that use the same, so that when the first does not fit none does.
 type class struct {
-	uses  Resources
-	ranks []time.Duration
-	tasks []int
+	uses   Resources
+	wants  vector // the same as weighed shares of what there is
+	length float64
+	ranks  []time.Duration
+	tasks  []int
 }
 
 // running is a task that has begun and the time when it is expected to end.
@@ -33,9 +36,13 @@ type running struct {
 	end        time.Duration
 }
 
-func newQueue(tasks []Task, ranks []time.Duration, room Room) *queue {
+func newQueue(tasks []Task, r rule, room Room) *queue {
 	room.Slots = max(room.Slots, 1)
-	return &queue{tasks: tasks, ranks: ranks, room: room, of: map[Resources]*class{}}
+	q := &queue{tasks: tasks, rule: r, room: room, of: map[Resources]*class{}}
+	if r.fit > 0 {
+		q.scarce = scarcity(tasks, room)
+	}
+	return q
 }
 
 // add takes in a task that could begin.
@@ -43,7 +50,9 @@ func (q *queue) add(task int) {
 	uses := q.tasks[task].Uses
 	c := q.of[uses]
 	if c == nil {
-		c = &class{uses: uses, ranks: q.ranks}
+		c = &class{uses: uses, ranks: q.rule.ranks}
+		c.wants = q.room.shares(uses).times(q.scarce)
+		c.length = c.wants.dot(c.wants)
 		q.of[uses] = c
 		q.classes = append(q.classes, c)
 	}
@@ -57,7 +66,8 @@ func (q *queue) next(now time.Duration) (begun running, ok bool) {
 	if q.ready == 0 || len(q.running) >= q.room.Slots {
 		return running{}, false
 	}
-	first := q.first()
+	any := func(*class) bool { return true }
+	first := q.first(any)
 	if q.room.fits(q.used, first.uses) {
 		return q.begin(first, now), true
 	}
@@ -67,44 +77,50 @@ func (q *queue) next(now time.Duration) (begun running, ok bool) {
 	return running{}, false
 }
 
-// first is the class of the task that is to begin first.
-func (q *queue) first() *class {
+// first is the class, of some, of the task that is to begin first.
+func (q *queue) first(some func(*class) bool) *class {
 	var first *class
+	var best float64
+	free := vector{1, 1, 1}.minus(q.room.shares(q.used)).times(q.scarce)
 	for _, c := range q.classes {
-		if len(c.tasks) > 0 && (first == nil || q.before(c.tasks[0], first.tasks[0])) {
-			first = c
+		if len(c.tasks) == 0 || !some(c) {
+			continue
+		}
+		score := float64(q.rule.ranks[c.tasks[0]])
+		if q.rule.fit > 0 {
+			score *= c.fit(free, q.rule.fit)
+		}
+		if first == nil || score > best || score == best && c.tasks[0] < first.tasks[0] {
+			first, best = c, score
 		}
 	}
 	return first
 }
 
-// before orders tasks: by rank, and by their positions where that is the same.
-func (q *queue) before(a, b int) bool {
-	return q.ranks[a] > q.ranks[b] || q.ranks[a] == q.ranks[b] && a < b
+// fit says how well what the class uses is in proportion to what is free: 1 where it
+// is the same of each resource, less the farther it is from that. It is the cosine of
+// the angle between the two (Tetris, Grandl et al. 2014, has the product), to a power of
+// two.
+func (c *class) fit(free vector, power int) float64 {
+	dot, length := c.wants.dot(free), c.length*free.dot(free)
+	if length == 0 {
+		return 1
+	}
+	fit := dot * dot / length
+	for p := 2; p < power; p *= 2 {
+		fit *= fit
+	}
+	return fit
 }
 
 // beside finds a task that fits now and does not delay one that does not: it ends
 // before there will be room for that, or leaves it that room.
 func (q *queue) beside(blocked *class, now time.Duration) *class {
-	var others []*class
-	for _, c := range q.classes {
-		if c != blocked && len(c.tasks) > 0 && q.room.fits(q.used, c.uses) {
-			others = append(others, c)
-		}
-	}
-	if len(others) == 0 {
-		return nil
-	}
-	slices.SortFunc(others, func(a, b *class) int {
-		return cmp.Or(cmp.Compare(q.ranks[b.tasks[0]], q.ranks[a.tasks[0]]), cmp.Compare(a.tasks[0], b.tasks[0]))
-	})
 	at, then := q.reservation(blocked.uses, now)
-	for _, c := range others {
-		if now+q.tasks[c.tasks[0]].Takes <= at || q.room.fits(then, c.uses.plus(blocked.uses)) {
-			return c
-		}
-	}
-	return nil
+	return q.first(func(c *class) bool {
+		return c != blocked && q.room.fits(q.used, c.uses) &&
+			(now+q.tasks[c.tasks[0]].Takes <= at || q.room.fits(then, c.uses.plus(blocked.uses)))
+	})
 }
 
 // reservation is when there will be room for so much, as those that run are expected

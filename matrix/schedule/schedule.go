@@ -78,7 +78,7 @@ func Run(ctx context.Context, tasks []Task, room Room, opts ...Option) (map[stri
 		return nil, errs[0]
 	}
 	r := &run{
-		graph: g, queue: newQueue(tasks, g.ranks(), room), begin: time.Now(),
+		graph: g, queue: newQueue(tasks, g.rule(room), room), begin: time.Now(),
 		failed: map[string]error{}, failedNeed: make([]string, len(tasks)), done: make(chan outcome),
 	}
 	for _, opt := range opts {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/ohpc-build/ohpc-build/matrix/schedule"
 )
@@ -80,25 +81,33 @@ func TestARunTakesHardlyLongerThanItMust(t *testing.T) {
 	}
 }
 
-func TestTasksThatUseMuchArePacked(t *testing.T) {
-	const gib = 1 << 30
-	tasks := release(1180, 7)
-	r := rand.New(rand.NewPCG(7, 2))
+// packed is a release whose tasks use memory, cores and disk.
+func packed(n int, seed uint64) []schedule.Task {
+	tasks := release(n, seed)
+	r := rand.New(rand.NewPCG(seed, 2))
 	for i := range tasks {
 		tasks[i].Uses = schedule.Resources{Memory: gib << r.IntN(3), Cores: 1 + r.IntN(3), Disk: gib * int64(r.IntN(3))}
 		if i%100 == 0 { // as one library is known to, for each of some families
 			tasks[i].Uses.Memory = 70 * gib
 		}
 	}
+	return tasks
+}
+
+func TestTasksThatUseMuchArePacked(t *testing.T) {
+	tasks := packed(1180, 7)
 	room := schedule.Room{Slots: 32, Resources: schedule.Resources{Memory: 256 * gib, Disk: 100 * gib, Cores: 48}}
 	require.LessOrEqual(t, ratio(t, tasks, room), 1.1)
-	// On smaller hosts only two, or one, of the largest run at a time. On the smallest,
-	// what runs beside one of these has a quarter of the memory that it could use, which
-	// no bound knows of that looks at one resource at a time.
-	for gibs, most := range map[int64]float64{192: 1.1, 128: 1.1, 96: 1.25} {
+	// On smaller hosts only two, or one, of the largest run at a time. What runs beside
+	// one of these on a host of 96 GiB has a quarter of the memory that it could use, and
+	// one of them is a compiler that takes an hour: the bound takes for granted that just
+	// then those are ready that use little.
+	for gibs, most := range map[int64]float64{192: 1.1, 128: 1.1, 96: 1.13, 80: 1.1} {
 		small := room
 		small.Memory = gibs * gib
-		require.LessOrEqual(t, ratio(t, tasks, small), most, "%d GiB", gibs)
+		r := ratio(t, tasks, small)
+		t.Logf("%d GiB: %.3f", gibs, r)
+		require.LessOrEqual(t, r, most, "%d GiB", gibs)
 	}
 
 	// At no time is more used than there is, and no slot twice.
@@ -164,6 +173,7 @@ func TestALargeTaskDoesNotWaitForEver(t *testing.T) {
 
 	// What ends before there is room for it may run meanwhile.
 	tasks = []schedule.Task{
+		{ID: "after long", Needs: []string{"long"}, Takes: 30 * time.Minute},
 		{ID: "long", Takes: 10 * time.Minute, Uses: schedule.Resources{Memory: 3}},
 		{ID: "large", Takes: 9 * time.Minute, Uses: schedule.Resources{Memory: 4}},
 		{ID: "short", Takes: 5 * time.Minute, Uses: schedule.Resources{Memory: 1}},
@@ -171,9 +181,9 @@ func TestALargeTaskDoesNotWaitForEver(t *testing.T) {
 	}
 	spans, err = schedule.Simulate(tasks, schedule.Room{Slots: 4, Resources: schedule.Resources{Memory: 4}})
 	require.NoError(t, err)
-	require.Zero(t, spans[3].Begin)
-	require.Equal(t, 10*time.Minute, spans[1].Begin, "it is not delayed")
-	require.Equal(t, 19*time.Minute, spans[2].Begin)
+	require.Zero(t, spans[4].Begin)
+	require.Equal(t, 10*time.Minute, spans[2].Begin, "it is not delayed")
+	require.Equal(t, 19*time.Minute, spans[3].Begin)
 }
 
 func TestWhatDoesNotFitAtAll(t *testing.T) {
@@ -262,9 +272,41 @@ func TestFailFast(t *testing.T) {
 	require.ErrorIs(t, schedule.FirstCause(failed), errBroken)
 }
 
+// TestBoundKnowsWhatFitsBesideLargeTasks has one that leaves room for two small ones, of
+// the ten that run side by side otherwise.
+func TestBoundKnowsWhatFitsBesideLargeTasks(t *testing.T) {
+	tasks := []schedule.Task{{ID: "large", Takes: 10 * time.Minute, Uses: schedule.Resources{Memory: 8}}}
+	for i := range 90 {
+		tasks = append(tasks, schedule.Task{ID: fmt.Sprint(i), Takes: time.Minute, Uses: schedule.Resources{Memory: 1, Cores: 1}})
+	}
+	room := schedule.Room{Slots: 100, Resources: schedule.Resources{Memory: 10, Cores: 10}}
+	bound, err := schedule.Bound(tasks, room)
+	require.NoError(t, err)
+	require.Equal(t, 17*time.Minute, bound, "20 beside it, and 70 in 7 minutes")
+	require.InDelta(t, 1, ratio(t, tasks, room), 1e-9)
+}
+
+// processor is how much processor time the tests have taken so far: other than the time
+// of day it does not depend on what else runs.
+func processor(t *testing.T) time.Duration {
+	t.Helper()
+	var u unix.Rusage
+	require.NoError(t, unix.Getrusage(unix.RUSAGE_SELF, &u))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func TestAHundredThousandTasksOnAHost(t *testing.T) {
+	begin := processor(t)
+	room := schedule.Room{Slots: 64, Resources: schedule.Resources{Memory: 512 * gib, Disk: 1000 * gib, Cores: 128}}
+	require.LessOrEqual(t, ratio(t, packed(100_000, 1), room), 1.1)
+	took := processor(t) - begin
+	t.Logf("simulated in %s", took)
+	require.Less(t, took, 20*time.Second)
+}
+
 func TestAHundredThousandTasks(t *testing.T) {
 	tasks := release(100_000, 1)
-	begin := time.Now()
+	begin := processor(t)
 	require.LessOrEqual(t, ratio(t, tasks, schedule.Room{Slots: 64}), 1.1)
 	for i := range tasks {
 		tasks[i].Run = func(context.Context, schedule.Place) error { return nil }
@@ -272,7 +314,7 @@ func TestAHundredThousandTasks(t *testing.T) {
 	failed, err := schedule.Run(t.Context(), tasks, schedule.Room{Slots: 64})
 	require.NoError(t, err)
 	require.Empty(t, failed)
-	took := time.Since(begin)
+	took := processor(t) - begin
 	t.Logf("simulated and run in %s", took)
 	require.Less(t, took, 15*time.Second)
 }
