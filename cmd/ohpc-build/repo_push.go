@@ -81,7 +81,7 @@ matrix does this by itself after publishing when ohpc-build.yaml names a storage
 	flags.DurationVar(&p.wait, "wait", pushWait, "how `long` to wait for another push of the same tree")
 	flags.BoolVar(&p.takeOver, "take-over", false, "the storage holds the copy of another tree, and shall hold this one's")
 	flags.BoolVar(&p.verify, "verify", false, "afterwards read everything back and compare it")
-	flags.BoolVar(&p.prune, "prune", false, "afterwards remove snapshots that this tree has no more, and what channels' folders held before")
+	flags.BoolVar(&p.prune, "prune", false, "afterwards remove snapshots and channels that this tree has no more, and what channels' folders held before")
 	flags.DurationVar(&p.retain, "retain", pushRetain, "how `long` readers may need what --prune would remove")
 	return cmd
 }

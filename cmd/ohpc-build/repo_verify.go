@@ -18,9 +18,10 @@ func newRepoVerify(f *flags) *cobra.Command {
 		Use:   "verify [DIR]",
 		Short: "Read repositories again: signatures, digests, metadata against files, channels",
 		Long: `verify reads everything again that was published: each snapshot's signatures and
-digests, its metadata against its files, and whether each channel's mirrorlist, link,
-.repo file and history agree. DIR is such a tree (default: the output folder's repos)
-or a single repository.`,
+digests, its metadata against its files, whether each channel's mirrorlist, link,
+.repo file and history agree, and that there is no link, .repo file or repository of
+no channel. DIR is such a tree (default: the output folder's repos) or a single
+repository.`,
 		Example: `  ohpc-build repo verify
   ohpc-build repo verify out/repos/OpenHPC/3/Debian_12
   ohpc-build repo verify /srv/repos --key RPM-GPG-KEY-OpenHPC-3`,
@@ -32,6 +33,9 @@ or a single repository.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			trusted, err := f.trusted(keyFile)
+			if err != nil && keyFile == "" {
+				return usageError("%w; --key FILE trusts another public key, such as the one beside the repository that you have compared", err)
+			}
 			if err != nil {
 				return err
 			}
