@@ -168,6 +168,10 @@ func (h *Header) check(e entry) (uint64, error) {
 	if e.kind.isString() {
 		length := 0
 		for range e.count {
+			if length < len(data) && data[length] == 0 { // links and languages of most files
+				length++
+				continue
+			}
 			nul := strings.IndexByte(data[length:], 0)
 			if nul < 0 {
 				return 0, errors.New("a string does not end")

@@ -204,7 +204,11 @@ func early(s rpm.Sense) bool { return s&(rpm.PreReq|rpm.ScriptPre|rpm.ScriptPost
 // files appends the list of files to both documents: all of them to filelists, the
 // primary ones to primary.
 func files(p *rpm.Package, primary, filelists *xml) {
+	var in folder
 	for f := range p.FileNames() {
+		if f.Dir != in.path {
+			in = newFolder(f.Dir)
+		}
 		begin := len(filelists.b)
 		filelists.raw("  <file")
 		switch {
@@ -214,25 +218,39 @@ func files(p *rpm.Package, primary, filelists *xml) {
 			filelists.raw(` type="ghost"`)
 		}
 		filelists.raw(">")
-		inPrimary := filelists.path(f.Dir, f.Base)
+		if !in.odd && plain(f.Base) {
+			filelists.b = append(append(filelists.b, f.Dir...), f.Base...)
+		} else {
+			filelists.name(f.Dir + f.Base) // whether it is UTF-8 depends on both
+		}
 		filelists.raw("</file>\n")
-		if inPrimary {
+		if in.hasPrimary(f.Base) {
 			primary.raw("  ")
 			primary.b = append(primary.b, filelists.b[begin:]...)
 		}
 	}
 }
 
-// path appends a path as an element's content, and says whether it is a primary one.
-func (x *xml) path(dir, base string) bool {
-	if plain(dir) && plain(base) {
-		begin := len(x.b)
-		x.b = append(append(x.b, dir...), base...)
-		return isPrimary(x.b[begin:])
+// folder is what a package's files have in common that lie in the same one, as most
+// do that follow each other.
+type folder struct {
+	path    string
+	odd     bool // it is another one when escaped
+	primary bool // all files in it are primary ones
+	open    bool // it does not end where a name begins
+}
+
+func newFolder(path string) folder {
+	return folder{path: path, odd: !plain(path), primary: isPrimary([]byte(path)), open: path != "" && path[len(path)-1] != '/'}
+}
+
+// hasPrimary is isPrimary of a file. What makes a path a primary one ends with a
+// slash, so that it can only be in the folder; but for one file.
+func (d folder) hasPrimary(base string) bool {
+	if d.open || strings.IndexByte(base, '/') >= 0 || d.path == "/usr/lib/" {
+		return isPrimary([]byte(d.path + base))
 	}
-	path := dir + base // whether it is UTF-8 depends on both
-	x.name(path)
-	return isPrimary([]byte(path))
+	return d.primary
 }
 
 // isPrimary says whether clients find a file without loading filelists

@@ -2,6 +2,7 @@ package rpmmd
 
 import (
 	"fmt"
+	"math/bits"
 	"strconv"
 	"unicode/utf8"
 )
@@ -61,6 +62,12 @@ func appendEscaped(b []byte, s string, attr bool) (_ []byte, ok bool) {
 	ok = true
 	start := 0 // of what can be copied as it is
 	for i := 0; i < len(s); {
+		if len(s)-i >= 8 {
+			n := bits.TrailingZeros64(special(s[i:])) / 8 // eight when there is none
+			if i += n; n == 8 {
+				continue
+			}
+		}
 		c := s[i]
 		if plainByte[c] || c == '\n' && !attr {
 			i++
@@ -102,19 +109,10 @@ func appendEscaped(b []byte, s string, attr bool) (_ []byte, ok bool) {
 	return append(b, s[start:]...), ok
 }
 
-// plain says that a text is the same escaped, as nearly all are. Eight bytes are
-// looked at at a time: below, a byte of found is not zero when the one of the text
-// is none of ASCII, less than a space, or one of "&<> (Bit Twiddling Hacks,
-// "Determine if a word has a zero byte").
+// plain says that a text is the same escaped, as nearly all are.
 func plain(s string) bool {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	for ; len(s) >= 8; s = s[8:] {
-		x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-		quote := (x | 4*ones) ^ '&'*ones // '"' is '&' without the bit 4
-		angle := (x | 2*ones) ^ '>'*ones // and '<' is '>' without the bit 2
-		found := x | (x-' '*ones)&^x | (quote-ones)&^quote | (angle-ones)&^angle
-		if found&highs != 0 {
+		if special(s) != 0 {
 			return false
 		}
 	}
@@ -124,6 +122,21 @@ func plain(s string) bool {
 		}
 	}
 	return true
+}
+
+// special looks at eight bytes at once. The lowest of them that is none of ASCII,
+// less than a space, or one of "&<> has the highest bit of its byte set in the
+// result, and none below it has (Bit Twiddling Hacks, "Determine if a word has a
+// zero byte").
+func special(s string) uint64 {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	_ = s[7]
+	x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	quote := (x | 4*ones) ^ '&'*ones // '"' is '&' without the bit 4
+	angle := (x | 2*ones) ^ '>'*ones // and '<' is '>' without the bit 2
+	found := x | (x-' '*ones)&^x | (quote-ones)&^quote | (angle-ones)&^angle
+	return found & highs
 }
 
 // plainByte has the ASCII characters that stand for themselves everywhere.
