@@ -17,6 +17,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/matrix/report/write"
 	"github.com/ohpc-build/ohpc-build/matrix/trial"
+	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
 	"github.com/ohpc-build/ohpc-build/repo/snapshot"
@@ -39,7 +40,7 @@ type Foreign struct {
 // runs is believed. The rows tell what failed; the error is for what kept a check
 // from being run, and a *UsageError when there is nothing to check.
 func (m *Matrix) Check(ctx context.Context, f Foreign) ([]report.Check, error) {
-	exceptions := m.exceptions()
+	exceptions, withTests := m.exceptions(), tested(m.opt.Catalog.Recipes)
 	// No recipe is built: neither a key nor a tool chain is wanted for one.
 	catalog := *m.opt.Catalog
 	catalog.Recipes = nil
@@ -49,7 +50,7 @@ func (m *Matrix) Check(ctx context.Context, f Foreign) ([]report.Check, error) {
 		{"host", m.prepare},
 		{"images", m.ownImages},
 		{"validate", func(ctx context.Context) (err error) {
-			rows, err = m.checkForeign(ctx, f, exceptions)
+			rows, err = m.checkForeign(ctx, f, exceptions, withTests)
 			return err
 		}},
 	})
@@ -114,10 +115,13 @@ func (m *Matrix) ownImages(ctx context.Context) error {
 		c.Image = buildroot.Image{Digest: root.Digest, Layers: root.Layers}
 		stage.End(c.String(), "image "+root.Digest.Short())
 	}
+	for _, c := range m.cells {
+		c.Reader = m.ownReader(c)
+	}
 	return nil
 }
 
-func (m *Matrix) checkForeign(ctx context.Context, f Foreign, exceptions []content.Exception) ([]report.Check, error) {
+func (m *Matrix) checkForeign(ctx context.Context, f Foreign, exceptions []content.Exception, withTests []*recipes.Recipe) ([]report.Check, error) {
 	records, err := f.Repository.Records(ctx)
 	if err != nil {
 		return nil, &UsageError{err}
@@ -157,6 +161,12 @@ func (m *Matrix) checkForeign(ctx context.Context, f Foreign, exceptions []conte
 			return nil, err
 		}
 	}
+	tests := map[string][]trial.Test{}
+	if slices.Contains(f.Checks, "suite") {
+		if tests, err = m.foreignTests(ctx, withTests, records, base); err != nil {
+			return nil, err
+		}
+	}
 	var trials []*trial.Trial
 	total := 0
 	for _, c := range m.cells {
@@ -166,6 +176,7 @@ func (m *Matrix) checkForeign(ctx context.Context, f Foreign, exceptions []conte
 			Snapshot:   snapshot.Snapshot{Dir: dir, Release: m.opt.Catalog.Release},
 			PublicKey:  f.PublicKey,
 			Installs:   installs[c.Arch],
+			Tests:      tests[c.String()],
 			Before:     from,
 			Base:       base,
 			Exceptions: exceptions, Fresh: true, SuiteTree: m.opt.SuiteTree, Begun: m.begun,

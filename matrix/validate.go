@@ -114,7 +114,7 @@ func (m *Matrix) trialCell(ctx context.Context, c *jobs.Cell) (*trial.Cell, erro
 		}
 		cell.Installs = append(cell.Installs, installs...)
 		for _, t := range variant.Recipe.Tests {
-			test, err := m.trialTest(c, j, variant, t)
+			test, err := m.trialTest(c, variant, t)
 			if err != nil {
 				return nil, err
 			}
@@ -147,18 +147,15 @@ func (m *Matrix) installs(c *jobs.Cell, j *plan.Job) ([]trial.Install, error) {
 	return trial.Divide(j.Name(), packages), nil
 }
 
-func (m *Matrix) trialTest(c *jobs.Cell, j *plan.Job, v recipes.Variant, t recipes.Test) (*trial.Test, error) {
+// trialTest is a test of a recipe in a cell, for its variant's packages.
+func (m *Matrix) trialTest(c *jobs.Cell, v recipes.Variant, t recipes.Test) (*trial.Test, error) {
 	dir, script := path.Split(t.Script)
 	files, err := trial.ReadFiles(m.opt.Catalog.FS, path.Join(v.Recipe.Dir, dir))
 	if err != nil {
 		return nil, err
 	}
-	subject := j.Recipe
-	if j.Variant != "" {
-		subject += "@" + j.Variant
-	}
 	test := &trial.Test{
-		Subject: subject + " " + script, Script: script, Files: files, Packages: v.TestPackages(t),
+		Subject: variantSubject(v) + " " + script, Script: script, Files: files, Packages: v.TestPackages(t),
 		Limit: time.Duration(t.Time), Env: []string{"OHPC_ARCH=" + c.Arch},
 	}
 	for _, p := range v.Picks {
@@ -176,4 +173,12 @@ func (m *Matrix) trialTest(c *jobs.Cell, j *plan.Job, v recipes.Variant, t recip
 		test.Limit *= jobs.EmulatedTimes
 	}
 	return test, nil
+}
+
+// variantSubject is a recipe's variant as checks name it.
+func variantSubject(v recipes.Variant) string {
+	if name := v.Name(); name != "" {
+		return v.Recipe.Name + "@" + name
+	}
+	return v.Recipe.Name
 }

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"fmt"
+	"io"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/ohpc-build/ohpc-build/matrix/report"
@@ -12,8 +16,8 @@ func newValidateAll(f *flags) *cobra.Command {
 		Use:   "all --repo DIR|URL",
 		Short: "All checks of a repository that anybody made, with a report",
 		Long: `all checks a repository as matrix checks its own snapshots: closure, signatures,
-content and install, and upgrade when there is something to upgrade from (--from, or
---base for an overlay). See the command of each check for what it does. A check that
+content, install and the recipes' tests (suite), and upgrade when there is something to
+upgrade from (--from, or --base for an overlay). See the command of each check for what it does. A check that
 fails does not keep the others from being run.
 
 It prints a table of the checks by cell, and writes a report into <out>/report:
@@ -36,11 +40,12 @@ the command line is wrong, 3 the host lacks something.`,
 	p.addKey(cmd)
 	p.addBase(cmd)
 	p.addFrom(cmd)
+	p.addSuiteTree(cmd)
 	return cmd
 }
 
 func (p *packagesFlags) all(cmd *cobra.Command, f *flags, key []byte) error {
-	checks := []string{"closure", "signatures", "content", "install"}
+	checks := []string{"closure", "signatures", "content", "install", "suite"}
 	if p.from != "" || p.base != "" {
 		checks = append(checks, "upgrade")
 	}
@@ -50,7 +55,10 @@ func (p *packagesFlags) all(cmd *cobra.Command, f *flags, key []byte) error {
 	}
 	r, err := m.CheckAndReport(cmd.Context(), foreign)
 	if p.format == "text" {
-		return f.conclude(cmd, r, err)
+		if err := f.conclude(cmd, r, err); err != nil {
+			return err
+		}
+		return skippedText(r.Checks, cmd.OutOrStdout())
 	}
 	if jerr := reportJSON(struct {
 		Version int            `json:"version"`
@@ -59,4 +67,18 @@ func (p *packagesFlags) all(cmd *cobra.Command, f *flags, key []byte) error {
 		return jerr
 	}
 	return err
+}
+
+// skippedText tells why checks were skipped.
+func skippedText(checks []report.Check, w io.Writer) error {
+	var b strings.Builder
+	for _, c := range checks {
+		if c.Result == report.Skip {
+			fmt.Fprintf(&b, "%s/%s: %s of %s was skipped: %s\n", c.Target, c.Arch, c.Name, c.Subject, harmless(c.Reason))
+		}
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return fmt.Errorf("printing the report: %w", err)
+	}
+	return nil
 }

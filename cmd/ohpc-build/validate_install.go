@@ -16,7 +16,8 @@ exclude each other, and each meta-package alone, always in a fresh container wit
 a network. What packages require comes from the repository, from that of --base, and
 from the image.
 
-Then all that came is removed. The packages of the image must be there all the time,
+Then all that came is removed. No script may fail, which package managers only warn
+about; what it printed is told. The packages of the image must be there all the time,
 and the file system must be as it was, but for what the package managers keep for
 themselves, users and groups, saved configuration, and ghosts. What is left is told
 with the package or the script that is behind it.

@@ -29,11 +29,13 @@ func newValidateContent(f *flags) *cobra.Command {
 		Long: `content looks into each package of a repository, in each cell, and tells
 
   machine         code for another machine than the package's: ELF files, members of
-                  static libraries, EFI programs, kernels, BIOS boot programs
+                  static libraries, EFI programs, kernels, BIOS boot programs; also
+                  compressed, as kernel modules are, and in an initramfs
   noarch-code     code for a machine in a noarch package
   build-path      a path of the place where it was built, in a text, a library, a script
   run-path        an RPATH or RUNPATH where anybody may put a library
-  interpreter     a script whose interpreter is neither in a package nor in the image
+  interpreter     a script whose interpreter is neither in a package nor in the image, or
+                  of an initramfs, not in that
   setuid          files that run with rights, capability too, and files, folders and
   world-writable  devices that others than root may change or have: device, owner
   symlink         a link to where it was built, or out of the root

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ohpc-build/ohpc-build/internal/testenv"
+	"github.com/ohpc-build/ohpc-build/recipes/catalog"
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 	"github.com/ohpc-build/ohpc-build/repo/rpm/write"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
@@ -157,12 +159,14 @@ func TestValidateInstalls(t *testing.T) {
 	require.Contains(t, text, "install of app with zypper: fail")
 	require.NoFileExists(t, filepath.Join(out, "report", "matrix.json"))
 
-	status, text, message = validate("all", "--repo", url, "--base", baseURL)
+	recipes := testedCatalog(t)
+	status, text, message = validate("all", "--repo", url, "--base", baseURL, "--catalog", recipes)
 	require.Equal(t, exitOK, status, text+message)
-	for _, check := range []string{"closure", "signatures", "content", "install", "upgrade"} {
+	for _, check := range []string{"closure", "signatures", "content", "install", "upgrade", "suite"} {
 		require.Contains(t, text, check)
 	}
-	require.Contains(t, text, "7 checks passed")
+	require.Contains(t, text, "8 checks passed (0 reused), 0 failed, 1 skipped")
+	require.Contains(t, text, "suite of app more.bats was skipped: it needs absent, which the repository does not have")
 	require.FileExists(t, filepath.Join(out, "report", "matrix.json"))
 	require.FileExists(t, filepath.Join(out, "report", "junit.xml"))
 
@@ -171,6 +175,39 @@ func TestValidateInstalls(t *testing.T) {
 	status, _, message = validate("upgrade", "--repo", dir)
 	require.Equal(t, exitUsage, status)
 	require.Contains(t, message, "--from names the repository")
+
+	// The recipe's tests are run on what others made, and what has none is told.
+	status, text, message = validate("suite", "--repo", base, "--catalog", recipes)
+	require.Equal(t, exitOK, status, text+message)
+	require.Contains(t, text, "Debian_12/x86_64: suite of packages without tests: skip")
+	require.Contains(t, text, "no recipe of the catalogue has tests for lib")
+	wrong, _ := signedRepository(t, key, lib, write.Package{Name: "app", Arch: "noarch", Files: []write.File{{Path: "/opt/app", Data: []byte("wrong")}}})
+	status, text, message = validate("suite", "--repo", wrong, "--catalog", recipes)
+	require.Equal(t, exitFailed, status, text+message)
+	require.Contains(t, text, "suite of app app.bats: fail")
+	require.Contains(t, text, "1 of 1 tests failed")
+}
+
+// testedCatalog is a catalogue with a recipe for app that has tests.
+func testedCatalog(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	target, err := fs.ReadFile(catalog.FS(), "targets/Debian_12.yaml")
+	require.NoError(t, err)
+	for name, text := range map[string]string{
+		"catalog.yaml":                 "release: \"3\"\nversion: \"3\"\ndate: 2024-10-21\nurl: https://example.org\n",
+		"targets/Debian_12.yaml":       string(target),
+		"components/t/app/recipe.yaml": "name: app\nkind: component\ngroup: t\nsummary: A test\ntests:\n  - script: tests/app.bats\n  - {script: tests/more.bats, packages: [absent]}\n",
+		"components/t/app/SPECS/app.spec": "Name: app\nVersion: 7\nRelease: 1\nSummary: A test\nLicense: MIT\nBuildArch: noarch\n%description\nA test.\n%files\n" +
+			"%changelog\n* Mon Oct 21 2024 ohpc-build - 7-1\n- First version\n",
+		"components/t/app/tests/app.bats":  "@test 'it is there' { grep -x x /opt/app; }\n",
+		"components/t/app/tests/more.bats": "@test 'with more' { true; }\n",
+	} {
+		at := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(at), 0o755))
+		require.NoError(t, os.WriteFile(at, []byte(text), 0o644))
+	}
+	return dir
 }
 
 func TestValidatePackagesUsage(t *testing.T) {

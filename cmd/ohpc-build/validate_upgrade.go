@@ -9,15 +9,17 @@ func newValidateUpgrade(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "upgrade --repo DIR|URL --from DIR|URL",
 		Short: "Upgrade what another repository has to what this one has",
-		Long: `upgrade installs, in each cell and with each of the target's package managers, as
-many packages of one repository (--from) as can be installed together, gives the
-container the other repository (--repo) in its place, or beside that of --base, and
-upgrades.
+		Long: `upgrade installs, in each cell and with each of the target's package managers, the
+packages of one repository (--from), gives the container the other repository (--repo)
+in its place, or beside that of --base, and upgrades. What excludes each other, such as
+families of which one is chosen, comes into different containers: each package that
+both repositories have is upgraded once. What cannot be installed at all, and what is
+not offered any more and finds no room, is told with the reason.
 
-The package manager must succeed. What was installed must then be there in the newest
-version that is offered, never in an older one than before; or have been replaced by
-what obsoletes it. Packages that are no longer offered may stay. No requirement may be
-left without a provider.
+The package manager must succeed, and no script of a new package may fail. What was
+installed must then be there in the newest version that is offered, never in an older
+one than before; or have been replaced by what obsoletes it. Packages that are no longer
+offered may stay. No requirement may be left without a provider.
 
 Exit status: 0 the upgrades went well, 1 one did not, 2 a repository or the key cannot
 be read or the command line is wrong, 3 the host lacks something.`,

@@ -60,6 +60,8 @@ type Test struct {
 	Packages []string // installed when it runs
 	Env      []string
 	Limit    time.Duration
+	Skip     string // why it is not run; "" when it is
+	Void     bool   // it is not run because there is nothing to test
 
 	Quarantine []suite.Quarantine // those in force
 }

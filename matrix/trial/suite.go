@@ -44,6 +44,9 @@ func (t *Trial) newSuiteRoots() *suiteRoots {
 
 // trySuite runs a test where its packages, and what they require, are installed.
 func (t *Trial) trySuite(ctx context.Context, k check) (validate.Check, error) {
+	if k.test.Skip != "" {
+		return validate.Check{Outcome: validate.Skip, Reason: k.test.Skip}, nil
+	}
 	packages := packagesOf(k.test)
 	root := t.suites.root(packages)
 	root.once.Do(func() { root.base, root.broken = t.installFor(ctx, packages) })

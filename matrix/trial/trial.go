@@ -181,7 +181,7 @@ func (t *Trial) check(ctx context.Context, k check) (report.Check, error) {
 	}
 	row.Result, row.Reason, row.Seconds = report.Outcome(result.Outcome), result.Reason, report.Seconds(result.Duration)
 	row.Cases = casesOf(result.Cases)
-	row.Void = row.Result == report.Skip && k.name == upgradeCheck // nothing to upgrade, or nothing new
+	row.Void = row.Result == report.Skip && (k.name == upgradeCheck || k.test != nil && k.test.Void) // nothing to upgrade, nothing new, no test
 	if row.Log, err = t.keepLog(k, result.Log); err != nil {
 		return row, err
 	}
