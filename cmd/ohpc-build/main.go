@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/ohpc-build/ohpc-build/builder/rootless"
 	"github.com/ohpc-build/ohpc-build/matrix"
@@ -43,9 +45,20 @@ func main() {
 	status := exitStatus(ctx, err)
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "ohpc-build:", err)
+		fmt.Fprintln(os.Stderr, "ohpc-build:", message(err))
 	}
 	os.Exit(status)
+}
+
+// message is an error's text for a terminal. It may hold names of files and words of
+// servers that others have made, which must not do things there.
+func message(err error) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) || r == '\n' || r == '\t' {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, err.Error())
 }
 
 // becomeRoot makes an ordinary user root of a user namespace, where the program

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -118,4 +119,10 @@ func TestExitStatusOfAnInterrupt(t *testing.T) {
 	cancel(errInterrupted)
 	require.Equal(t, exitInterrupted, exitStatus(ctx, errInterrupted))
 	require.Equal(t, exitOK, exitStatus(ctx, nil))
+}
+
+// TestMessage has a name in an error that would clear the screen.
+func TestMessage(t *testing.T) {
+	err := errors.Join(errors.New("a\x1b[2Jb\r: gone"), errors.New("größe →\t2"))
+	require.Equal(t, "a\ufffd[2Jb\ufffd: gone\ngröße →\t2", message(err))
 }
