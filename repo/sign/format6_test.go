@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,6 +45,8 @@ func TestFormat6(t *testing.T) {
 	require.ErrorIs(t, verify(only(signatures[1], q.Signatures()[1])), sign.ErrUnknownKey)
 	require.ErrorIs(t, verify(only(rpm.Signature{Tag: rpm.SigOpenPGP, Packet: []byte("none")})), sign.ErrBadSignature)
 	require.ErrorIs(t, verify(only()), sign.ErrUnsigned)
+	require.NoError(t, verify(only(slices.Repeat(signatures[1:], 32)...)))
+	require.ErrorContains(t, verify(only(slices.Repeat(signatures[1:], 33)...)), "there are 33, at most 32 are verified")
 	changed := bytes.Clone(out)
 	changed[len(changed)-1] ^= 1
 	var digest *rpm.DigestError

@@ -35,8 +35,12 @@ var (
 	ErrBadSignature = errors.New("its signature is wrong")
 )
 
-// maxSignature bounds a detached signature, in bytes.
-const maxSignature = 64 << 10
+// Bounds of what others may let us verify: the bytes of a detached signature, and
+// how many signatures a package has, each of which is over its whole header.
+const (
+	maxSignature  = 64 << 10
+	maxSignatures = 32
+)
 
 // ReadKeyring reads armored public keys, one or more blocks of them.
 func ReadKeyring(r io.Reader) (*Keyring, error) {
@@ -92,8 +96,11 @@ func (kr *Keyring) VerifyPackageFile(ctx context.Context, path string) (*rpm.Pac
 
 func (kr *Keyring) verify(ctx context.Context, p *rpm.Package, r io.ReaderAt) error {
 	signatures := p.Signatures()
-	if len(signatures) == 0 {
+	switch n := len(signatures); {
+	case n == 0:
 		return ErrUnsigned
+	case n > maxSignatures:
+		return fmt.Errorf("%w: there are %d, at most %d are verified", ErrBadSignature, n, maxSignatures)
 	}
 	var header bytes.Buffer
 	if _, err := p.Header().WriteTo(&header); err != nil {
