@@ -45,11 +45,12 @@ func repository(ctx context.Context, dir string, trusted *sign.Keyring, known ma
 		return fmt.Errorf("verifying %s: %w", dir, err) // nothing below it can be believed
 	}
 	v.keys()
-	v.packages(md)
-	v.lists(md)
 	v.documents(md)
-	v.manifest()
-	v.strangers()
+	if v.packages(md) {
+		v.lists(md)
+		v.manifest()
+		v.strangers()
+	}
 	if err := errors.Join(v.problems...); err != nil {
 		return fmt.Errorf("verifying %s: %w", dir, err)
 	}
@@ -211,12 +212,13 @@ func (v *verifier) data(d rpmmd.Data) (io.ReadCloser, error) {
 	return rpmmd.NewDataReader(f, f.Name(), d)
 }
 
-// packages verifies each package that primary names.
-func (v *verifier) packages(md *rpmmd.Repomd) {
+// packages verifies each package that primary names. Without primary it is not known
+// what belongs to the repository, and all else would seem wrong.
+func (v *verifier) packages(md *rpmmd.Repomd) bool {
 	r, err := v.open(md, "primary")
 	if err != nil {
 		v.problem("primary", err)
-		return
+		return false
 	}
 	defer r.Close()
 	count := 0
@@ -236,6 +238,7 @@ func (v *verifier) packages(md *rpmmd.Repomd) {
 	if err != nil {
 		v.problem("primary", err)
 	}
+	return err == nil
 }
 
 func (v *verifier) record(rec rpmmd.Record) error {
