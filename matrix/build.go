@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -129,8 +130,8 @@ func (m *Matrix) buildErrors(failed map[string]error) error {
 		return nil
 	}
 	first := schedule.FirstCause(failed)
-	m.opt.Log.Error("builds failed", "count", count, "first", first)
-	return &FailedError{What: fmt.Sprintf("%d of %d jobs failed; the first: %v", count, len(m.jobs.Plan.Jobs), first)}
+	m.opt.Log.Debug("builds failed", "count", count, "first", first)
+	return &FailedError{What: fmt.Sprintf("%d of %d jobs failed; the first: %s", count, len(m.jobs.Plan.Jobs), firstLine(first.Error()))}
 }
 
 // describe says in a few words how a job ended.
@@ -159,7 +160,11 @@ func (m *Matrix) addJob(j *plan.Job, row report.Job) {
 		row.Expected = report.Seconds(j.Takes)
 	}
 	if row.Result == report.Fail {
-		m.opt.Log.Error("build failed", "job", j.ID, "cell", j.Target+"/"+j.Arch, "log", row.Log)
+		level := slog.LevelDebug // who watches the progress is told there
+		if _, silent := m.opt.Progress.(NoProgress); silent {
+			level = slog.LevelError
+		}
+		m.opt.Log.Log(context.Background(), level, "build failed", "job", j.ID, "cell", j.Target+"/"+j.Arch, "log", row.Log)
 	}
 	m.report.Jobs = append(m.report.Jobs, row)
 	for _, arch := range j.Shared {

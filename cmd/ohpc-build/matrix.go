@@ -120,10 +120,11 @@ func (f *flags) conclude(cmd *cobra.Command, r *report.Run, err error) error {
 			return terr
 		}
 	}
-	for _, line := range r.Failures() {
+	dir := filepath.Join(f.out, "report")
+	for _, line := range r.FailuresIn(dir) {
 		fmt.Fprintln(out, "\n"+line)
 	}
-	if err != nil {
+	if len(r.Jobs)+len(r.Checks) == 0 && err != nil {
 		return err
 	}
 	fmt.Fprintln(out)
@@ -131,6 +132,6 @@ func (f *flags) conclude(cmd *cobra.Command, r *report.Run, err error) error {
 	for _, s := range r.Snapshots {
 		fmt.Fprintf(out, "%s: %s in %s\n", s.Target, plural(s.Packages, "package"), filepath.Join(f.out, s.Path))
 	}
-	fmt.Fprintf(out, "report: %s\n", filepath.Join(f.out, "report"))
-	return nil
+	fmt.Fprintf(out, "report: %s\n", filepath.Join(dir, "index.html"))
+	return err
 }

@@ -51,7 +51,8 @@ func utf8Locale(getenv func(string) string) bool {
 	return strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8")
 }
 
-// lines prints one line for each thing that ends, and a heartbeat.
+// lines prints one line for each thing that was done, one for many for which nothing
+// had to be, and a heartbeat.
 type lines struct {
 	mu    sync.Mutex
 	w     io.Writer
@@ -77,10 +78,13 @@ type lineStage struct {
 	*tally
 	out  *lines
 	stop chan struct{}
+
+	mu   sync.Mutex
+	idle int // ended since the last line, unchanged
 }
 
-// told is how many of those that run a heartbeat names.
-const told = 6
+// named is how many of those that run a heartbeat names.
+const named = 6
 
 func (s *lineStage) beat(every time.Duration) {
 	tick := time.NewTicker(every)
@@ -95,10 +99,10 @@ func (s *lineStage) beat(every time.Duration) {
 				continue
 			}
 			var names []string
-			for _, r := range v.running[:min(told, len(v.running))] {
+			for _, r := range v.running[:min(named, len(v.running))] {
 				names = append(names, r.what+" ("+r.times()+")")
 			}
-			if n := len(v.running) - told; n > 0 {
+			if n := len(v.running) - named; n > 0 {
 				names = append(names, fmt.Sprintf("%d more", n))
 			}
 			left := ""
@@ -113,11 +117,29 @@ func (s *lineStage) beat(every time.Duration) {
 func (s *lineStage) Begin(what string) { s.begin(what) }
 
 func (s *lineStage) End(what, how string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	done := s.end(what)
-	s.out.printf("%-8s  %d/%d  %s: %s", s.name, done, s.total, plain.Line(what), plain.Line(how))
+	if unchanged(how) {
+		s.idle++
+		return
+	}
+	s.tellIdle(done - 1)
+	s.out.printf("%-8s  %d/%d  %s: %s", s.name, done, s.total, plain.Line(what), ending(what, how))
+}
+
+// tellIdle says how many things ended for which nothing had to be done.
+func (s *lineStage) tellIdle(done int) {
+	if s.idle > 0 {
+		s.out.printf("%-8s  %d/%d  %d unchanged", s.name, done, s.total, s.idle)
+		s.idle = 0
+	}
 }
 
 func (s *lineStage) Close() {
 	close(s.stop)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tellIdle(s.view().done)
 	s.out.printf("%-8s  done in %s", s.name, time.Since(s.begun).Round(100*time.Millisecond))
 }

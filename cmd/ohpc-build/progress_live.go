@@ -29,13 +29,15 @@ type live struct {
 
 	mu     sync.Mutex
 	stages []*liveStage
-	drawn  int // lines of the view that stand on the terminal
-	wide   int // columns of the longest of them
+	drawn  []int  // columns of the lines of the view that stand on the terminal
+	shown  string // they themselves, and the size that they were made for
+	last   time.Time
 	stop   chan struct{}
 }
 
-// refresh is how often times move while nothing happens.
-const refresh = time.Second
+// refresh is how often the view is drawn at most, but for what is written above it:
+// thousands of things may end within a second.
+const refresh = 100 * time.Millisecond
 
 func newLive(w io.Writer, size func() (int, int), utf8 bool) *live {
 	return &live{w: w, size: size, utf8: utf8, clock: time.Now}
@@ -78,7 +80,9 @@ func (l *live) keepDrawing(stop chan struct{}) {
 			return
 		case <-tick.C:
 			l.mu.Lock()
-			_ = l.draw("")
+			if text := l.text(); text != l.shown {
+				_ = l.draw("")
+			}
 			l.mu.Unlock()
 		}
 	}
@@ -118,7 +122,7 @@ func (s *liveStage) End(what, how string) {
 	s.end(what)
 	above := ""
 	if strings.HasPrefix(how, "fail") {
-		above = fmt.Sprintf("%-8s  %s: %s\n", s.name, plain.Line(what), plain.Line(how))
+		above = fmt.Sprintf("%-8s  %s: %s\n", s.name, plain.Line(what), ending(what, how))
 	}
 	s.redraw(above)
 }
@@ -126,6 +130,9 @@ func (s *liveStage) End(what, how string) {
 func (s *liveStage) redraw(above string) {
 	s.live.mu.Lock()
 	defer s.live.mu.Unlock()
+	if above == "" && s.live.clock().Sub(s.live.last) < refresh {
+		return // it is drawn soon
+	}
 	_ = s.live.draw(above)
 }
 
@@ -153,19 +160,20 @@ func (l *live) draw(above string) error {
 	width = max(width, 10)
 	var b strings.Builder
 	b.WriteString("\x1b[?25l")
-	if l.drawn > 0 {
+	if len(l.drawn) > 0 {
 		// A terminal that became narrower has broken the lines of the last view.
-		rows := l.drawn
-		if l.wide >= width {
-			rows *= (l.wide + width - 1) / width
+		rows := 0
+		for _, n := range l.drawn {
+			rows += max((n+width-1)/width, 1)
 		}
 		fmt.Fprintf(&b, "\x1b[%dA\r\x1b[J", min(rows, max(height-1, 1)))
 	}
 	b.WriteString(l.encode(above))
 	lines := l.lines(width, max(height-2, 1))
-	l.drawn, l.wide = len(lines), 0
+	l.shown, l.last = l.text(), l.clock()
+	l.drawn = l.drawn[:0]
 	for _, line := range lines {
-		l.wide = max(l.wide, columns(line))
+		l.drawn = append(l.drawn, columns(line))
 		b.WriteString(line + "\n")
 	}
 	b.WriteString("\x1b[?25h")
@@ -173,6 +181,13 @@ func (l *live) draw(above string) error {
 		return fmt.Errorf("showing the progress: %w", err)
 	}
 	return nil
+}
+
+// text is what the view would be now.
+func (l *live) text() string {
+	width, height := l.size()
+	width = max(width, 10)
+	return fmt.Sprintf("%d %d\n%s", width, height, strings.Join(l.lines(width, max(height-2, 1)), "\n"))
 }
 
 // lines are the view, at most so many and none longer than the terminal is wide.

@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/ohpc-build/ohpc-build/matrix/report/excerpt"
 	"github.com/ohpc-build/ohpc-build/matrix/report/plain"
 )
 
@@ -120,6 +122,26 @@ func (t *tally) left(now time.Time) time.Duration {
 	}
 	unknown := max(rest-len(t.expected), 0)
 	return max((known+usual*time.Duration(unknown))/time.Duration(t.most), longest)
+}
+
+// unchanged says of how a thing ended that nothing had to be done. There may be
+// thousands of them, and nobody wants to read of each.
+func unchanged(how string) bool {
+	return strings.HasPrefix(how, "reused") || strings.HasPrefix(how, "signed before") || strings.HasPrefix(how, "passed before")
+}
+
+// longest is how many columns are said of how a thing ended.
+const longest = 240
+
+// ending is how a thing ended, in one line: of a failure with many lines the first, and
+// the one that tells best what went wrong.
+func ending(what, how string) string {
+	lines := strings.Split(strings.TrimSpace(plain.Text(how)), "\n")
+	text := strings.Replace(lines[0], "failed: "+what+": ", "failed: ", 1)
+	if i := excerpt.Failure(lines[1:]); i >= 0 {
+		text += ": " + lines[1:][i]
+	}
+	return cut(plain.Line(text), longest)
 }
 
 // short is a duration as people say it: 4s, 2m05s, 1h03m.

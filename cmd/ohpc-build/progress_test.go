@@ -180,6 +180,51 @@ func TestPlainLinesSayWhatRuns(t *testing.T) {
 	require.Contains(t, string(b), "build     done in ")
 }
 
+func TestPlainLinesCountWhatIsUnchanged(t *testing.T) {
+	var b strings.Builder
+	l := &lines{w: &b, every: time.Hour}
+	stage := l.Stage("build", 5)
+	for _, end := range [][2]string{{"a", "reused"}, {"b", "reused"}, {"c", "built in 1s"}, {"d", "signed before"}, {"e", "passed before, on the same bytes"}} {
+		stage.Begin(end[0])
+		stage.End(end[0], end[1])
+	}
+	stage.Close()
+	require.Regexp(t, `^build     5 to do
+build     2/5  2 unchanged
+build     3/5  c: built in 1s
+build     5/5  2 unchanged
+build     done in \S+
+$`, b.String())
+}
+
+func TestAnEndingIsOneLineThatSaysWhatWentWrong(t *testing.T) {
+	for _, tc := range [][2]string{
+		{"built in 1s (the spec changed)", "built in 1s (the spec changed)"},
+		{"failed: x: rpmbuild failed: exit status 1\n+ make\nx.c:3: error: no \x1b[31msuch thing\nmake: *** [all] Error 1\nRPM build errors:", "failed: rpmbuild failed: exit status 1: x.c:3: error: no such thing"},
+		{"failed: x: nothing is said\nof why", "failed: nothing is said"},
+		{"", ""},
+	} {
+		require.Equal(t, tc[1], ending("x", tc[0]))
+	}
+	require.LessOrEqual(t, columns(ending("x", strings.Repeat("wörd ", 200))), longest)
+}
+
+// TestManyEndingsAreNotDrawnOneByOne: a run that reuses everything has thousands in a moment.
+func TestManyEndingsAreNotDrawnOneByOne(t *testing.T) {
+	var written strings.Builder
+	now := time.Unix(1000, 0)
+	l := newLive(&written, func() (int, int) { return 80, 24 }, true)
+	l.clock = func() time.Time { return now }
+	stage := l.Stage("build", 10_000)
+	for i := range 10_000 {
+		stage.Begin(fmt.Sprint(i))
+		stage.End(fmt.Sprint(i), "reused")
+	}
+	stage.Close()
+	require.Less(t, written.Len(), 10_000)
+	require.Contains(t, written.String(), "build     10000/10000 in 0s\n")
+}
+
 func TestLocale(t *testing.T) {
 	for name, tc := range map[string]struct {
 		env  map[string]string

@@ -80,7 +80,7 @@ func (f *flags) printText(w io.Writer, r *report.Run) error {
 			return err
 		}
 	}
-	for _, line := range r.Failures() {
+	for _, line := range r.FailuresIn(filepath.Join(f.out, "report")) {
 		fmt.Fprintln(w, "\n"+line)
 	}
 	fmt.Fprintln(w)

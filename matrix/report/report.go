@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -315,14 +316,17 @@ func Human(s float64) string {
 	}
 }
 
-// Failures tells each job and check that failed, with its reason and where its
-// log is.
-func (r *Run) Failures() []string {
+// Failures tells each job and check that failed, with its reason and where in the
+// report's folder its log is.
+func (r *Run) Failures() []string { return r.FailuresIn("") }
+
+// FailuresIn is [Run.Failures] for who looks from elsewhere: dir is the report's folder.
+func (r *Run) FailuresIn(dir string) []string {
 	var all []string
 	tell := func(what, reason, log string) {
-		text := "FAILED " + what + ": " + plain.Text(reason)
+		text := "FAILED " + what + ": " + plain.Text(strings.TrimPrefix(reason, what+": "))
 		if log != "" {
-			text += "\nlog: " + log
+			text += "\nlog: " + plain.Line(filepath.Join(dir, log))
 		}
 		all = append(all, text)
 	}
