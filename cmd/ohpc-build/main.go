@@ -43,6 +43,9 @@ func main() {
 		err = newRoot().ExecuteContext(ctx)
 	}
 	status := exitStatus(ctx, err)
+	if status == exitInterrupted && errors.Is(err, context.Canceled) {
+		err = errInterrupted // wherever it reached the program, and in whatever words
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "ohpc-build:", message(err))
