@@ -82,6 +82,9 @@ func (p Place) location(file string) string {
 			file = rest
 		}
 	}
+	if p.Prefix == "" {
+		return file
+	}
 	return path.Join(p.Prefix, file)
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
+	"slices"
 )
 
 // Digest is a SHA-256 digest on its way. It is a hash.Hash; Write of this package
@@ -73,6 +74,7 @@ func (d *Digest) Sum(b []byte) []byte {
 	binary.BigEndian.PutUint64(end[blocksLeft*sha256.BlockSize-8:], d.length*8)
 	last := d.state
 	last.write(end[:blocksLeft*sha256.BlockSize])
+	b = slices.Grow(b, sha256.Size)
 	for _, i := range inOrder {
 		b = binary.BigEndian.AppendUint32(b, last[i])
 	}

@@ -65,9 +65,13 @@ func (w *Writer) Buffer() []byte {
 	case b := <-w.spare:
 		return b[:0]
 	default:
-		return nil
+		return make([]byte, 0, usualBlock)
 	}
 }
+
+// usualBlock is, in bytes, what many blocks have: to grow up to that takes longer
+// than to fill it.
+const usualBlock = 256 << 10
 
 // Add appends a block. The writer keeps raw.
 func (w *Writer) Add(raw []byte) {
