@@ -106,7 +106,7 @@ func (s *lineStage) beat(every time.Duration) {
 				names = append(names, fmt.Sprintf("%d more", n))
 			}
 			left := ""
-			if v.left > 0 {
+			if v.left >= time.Second {
 				left = ", about " + short(v.left) + " left"
 			}
 			s.out.printf("%-8s  … %d/%d%s: %s", s.name, v.done, v.total, left, strings.Join(names, ", "))

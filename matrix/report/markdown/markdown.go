@@ -31,6 +31,7 @@ func Write(w io.Writer, r *report.Run, logs map[string]*excerpt.Excerpt) error {
 	b.head(r)
 	b.cells(r)
 	b.failures(r, logs)
+	b.quarantined(r)
 	b.changes(r.Previous)
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return fmt.Errorf("writing Markdown: %w", err)
@@ -78,7 +79,7 @@ func (b *comment) cells(r *report.Run) {
 				checks[k.Result]++
 			}
 		}
-		row := fmt.Sprintf("| %s | %s | %d | %d | %d | %d | %d passed, %d failed, %d skipped |\n", cellCode(c.Target+"/"+c.Arch), plain.Line(string(c.Status)),
+		row := fmt.Sprintf("| %s | %s | %d | %d | %d | %d | %d passed, %d failed, %d skipped |\n", cellCode(c.Target+"/"+c.Arch), cellText(string(c.Status)),
 			count[report.Built], count[report.Reused]+count[report.Shared], count[report.Fail], count[report.Skip],
 			checks[report.Pass], checks[report.Fail], checks[report.Skip])
 		if !b.block(row, 2*reserve) {
@@ -89,21 +90,38 @@ func (b *comment) cells(r *report.Run) {
 }
 
 func (b *comment) failures(r *report.Run, logs map[string]*excerpt.Excerpt) {
-	type failure struct{ id, reason, log string }
+	type failure struct {
+		id, reason, log string
+		anew            bool // it did not fail in the last run
+	}
 	var all []failure
+	var anew []string
+	if r.Previous != nil {
+		anew = slices.Concat(r.Previous.Failing, r.Previous.FailingChecks)
+	}
 	for _, j := range r.Jobs {
 		if j.Result == report.Fail {
-			all = append(all, failure{j.ID, j.Reason, j.Log})
+			all = append(all, failure{j.ID, strings.TrimPrefix(j.Reason, j.ID+": "), j.Log, slices.Contains(anew, j.ID)})
 		}
 	}
 	for _, c := range r.Checks {
 		if c.Result == report.Fail {
-			all = append(all, failure{c.ID(), c.Reason, c.Log})
+			all = append(all, failure{c.ID(), c.Reason, c.Log, slices.Contains(anew, c.ID())})
 		}
 	}
 	if len(all) == 0 {
 		return
 	}
+	// What a change broke comes before what was broken anyway.
+	slices.SortStableFunc(all, func(x, y failure) int {
+		switch {
+		case x.anew == y.anew:
+			return 0
+		case x.anew:
+			return -1
+		}
+		return 1
+	})
 	fmt.Fprintf(b, "\n#### Failures (%d)\n\n", len(all))
 	for i, f := range all {
 		lines := []string{clip(plain.Text(f.reason), 1000)}
@@ -114,12 +132,55 @@ func (b *comment) failures(r *report.Run, logs map[string]*excerpt.Excerpt) {
 			}
 		}
 		// HTML begins here: in a summary, Markdown's code does not hold.
-		text := fmt.Sprintf("<details><summary><code>%s</code></summary>\n\n%s\n</details>\n", html.EscapeString(clip(plain.Line(f.id), 200)), fence(strings.Join(lines, "\n")))
+		mark := ""
+		if f.anew {
+			mark = "new: "
+		}
+		text := fmt.Sprintf("<details><summary>%s%s%s</summary>\n\n%s\n</details>\n", mark, htmlCode(clip(plain.Line(f.id), 200)), inShort(f.reason, logs[f.log]), fence(strings.Join(lines, "\n")))
 		if !b.block(text, reserve) {
 			fmt.Fprintf(b, "\nand %d more, which the report has.\n", len(all)-i)
 			return
 		}
 	}
+}
+
+// inShort is the line that tells a failure, to be read without opening it: the log's, or
+// the first of the reason.
+func inShort(reason string, log *excerpt.Excerpt) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(plain.Text(reason)), "\n")
+	if log != nil && log.Failure > 0 {
+		line = strings.Split(log.Text, "\n")[log.Failure-1]
+	}
+	if line = clip(plain.Line(line), 120); line == "" {
+		return ""
+	}
+	return " " + htmlCode(line)
+}
+
+// htmlCode is s where HTML has begun: nobody is mentioned in code, and nothing in it is
+// markup.
+func htmlCode(s string) string { return "<code>" + html.EscapeString(s) + "</code>" }
+
+// quarantined lists tests that do not count, with what is to become of them.
+func (b *comment) quarantined(r *report.Run) {
+	var lines []string
+	for _, c := range r.Checks {
+		for _, k := range c.Cases {
+			if k.Ran == "" {
+				continue
+			}
+			first, _, _ := strings.Cut(plain.Text(k.Reason), "\n")
+			lines = append(lines, fmt.Sprintf("- %s %s: %s\n", code(clip(c.ID(), 120)), code(clip(k.Name, 120)), code(clip(first, 200))))
+		}
+	}
+	if len(lines) == 0 {
+		return
+	}
+	more := ""
+	if n := len(lines) - listed; n > 0 {
+		more = fmt.Sprintf("- and %d more\n", n)
+	}
+	b.block(fmt.Sprintf("\n<details><summary>%d in quarantine</summary>\n\n%s%s\n</details>\n", len(lines), strings.Join(lines[:min(listed, len(lines))], ""), more), 2000)
 }
 
 func (b *comment) changes(p *report.Previous) {
@@ -185,6 +246,14 @@ func code(s string) string {
 
 // cellCode is code in a table, where a bar ends the cell even in code.
 func cellCode(s string) string { return strings.ReplaceAll(code(s), "|", `\|`) }
+
+// cellText is a word in a table that is not code.
+func cellText(s string) string {
+	if s == string(report.Supported) || s == string(report.TechPreview) {
+		return s
+	}
+	return cellCode(s) // a file from elsewhere may say anything
+}
 
 // fence is s as a block of code, whatever it holds.
 func fence(s string) string {

@@ -66,4 +66,30 @@ func TestSizeIsBoundedAndWordsStayWords(t *testing.T) {
 	require.Contains(t, got, "#### Since the last run")
 	require.Contains(t, got, "<summary><code>&lt;/code&gt;&lt;/summary&gt;`@somebody`|x</code>")
 	require.Contains(t, got, "````text\n", "the fence is longer than what is in it")
+	for line := range strings.Lines(got) {
+		if strings.HasPrefix(line, "<details>") {
+			require.Regexp(t, `^<details><summary>(new: )?(<code>[^<>]*</code> ?)+</summary>$|^<details><summary>\d+ in quarantine</summary>$`, strings.TrimSuffix(line, "\n"))
+		}
+	}
+}
+
+// TestWhatAReviewerSees: what a change broke comes first, with the line that tells it;
+// what is in quarantine is told with its end.
+func TestWhatAReviewerSees(t *testing.T) {
+	cases := []report.Case{{Name: "on a `GPU` @x", Result: report.Skip, Ran: report.Fail, Reason: "in quarantine until 2026-12-24: the driver | <b>; it failed\nmore"}}
+	r := &report.Run{
+		Cells: []report.Cell{{Target: "T", Arch: "a", Status: "<b>@all | "}},
+		Jobs: []report.Job{
+			{ID: "old/T/a", Recipe: "old", Target: "T", Arch: "a", Result: report.Fail, Reason: "old/T/a: exit status 1"},
+			{ID: "x/T/a", Recipe: "x", Target: "T", Arch: "a", Result: report.Fail, Reason: "exit status 1", Log: "logs/x.log"},
+		},
+		Checks:   []report.Check{{Name: "suite", Subject: "s", Target: "T", Arch: "a", Result: report.Pass, Cases: cases}},
+		Previous: &report.Previous{Failing: []string{"x/T/a"}},
+	}
+	got := write(t, r, map[string]*excerpt.Excerpt{"logs/x.log": {Text: "gcc\nx.c:1: error: <y>\n", Failure: 2}})
+	require.Contains(t, got, "<summary>new: <code>x/T/a</code> <code>x.c:1: error: &lt;y&gt;</code></summary>")
+	require.Less(t, strings.Index(got, "x/T/a"), strings.Index(got, "old/T/a"))
+	require.Contains(t, got, "<code>old/T/a</code> <code>exit status 1</code>")
+	require.Contains(t, got, "| `<b>@all \\|` |")
+	require.Contains(t, got, "<summary>1 in quarantine</summary>\n\n- `T/a/suite/s` ``on a `GPU` @x``: `in quarantine until 2026-12-24: the driver | <b>; it failed`\n")
 }
