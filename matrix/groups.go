@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/repo/publish"
@@ -19,33 +20,25 @@ const metaGroup = "ohpc/meta-package"
 // that it requires, on any architecture: "dnf group install ohpc-base". What the
 // target brings itself comes as a dependency.
 func groups(ctx context.Context, st *store.Store, packages []publish.Package) ([]group.Group, error) {
+	read := make([]group.Group, len(packages))
+	err := sideBySide(len(packages), func(i int) (err error) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		read[i], err = packageGroup(st, packages[i])
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
 	names := map[string]bool{}
 	metas := map[string]group.Group{}
-	for _, p := range packages {
-		if err := ctx.Err(); err != nil {
-			return nil, err
+	for _, g := range read {
+		names[g.Name] = true
+		if g.ID != "" {
+			g.Mandatory = append(g.Mandatory, metas[g.ID].Mandatory...)
+			metas[g.ID] = g
 		}
-		path, err := st.Path(p.Digest)
-		if err != nil {
-			return nil, err
-		}
-		header, err := rpm.ReadFile(path)
-		if err != nil {
-			return nil, err
-		}
-		if header.Source() {
-			continue
-		}
-		names[header.Name] = true
-		if header.Group != metaGroup {
-			continue
-		}
-		g := metas[header.Name]
-		g.ID, g.Name, g.Description = header.Name, header.Name, header.Summary
-		for d := range header.Requires() {
-			g.Mandatory = append(g.Mandatory, d.Name)
-		}
-		metas[header.Name] = g
 	}
 	var all []group.Group
 	for _, id := range slices.Sorted(maps.Keys(metas)) {
@@ -57,4 +50,29 @@ func groups(ctx context.Context, st *store.Store, packages []publish.Package) ([
 		}
 	}
 	return all, nil
+}
+
+// packageGroup is the group that a package is, if it is a meta-package. Of others there is
+// only the name, and of a source package nothing.
+func packageGroup(st *store.Store, p publish.Package) (group.Group, error) {
+	if strings.HasSuffix(p.File, ".src.rpm") {
+		return group.Group{}, nil
+	}
+	path, err := st.Path(p.Digest)
+	if err != nil {
+		return group.Group{}, err
+	}
+	header, err := rpm.ReadFile(path)
+	if err != nil || header.Source() {
+		return group.Group{}, err
+	}
+	g := group.Group{Name: header.Name}
+	if header.Group != metaGroup {
+		return g, nil
+	}
+	g.ID, g.Description = header.Name, header.Summary
+	for d := range header.Requires() {
+		g.Mandatory = append(g.Mandatory, d.Name)
+	}
+	return g, nil
 }

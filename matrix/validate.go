@@ -108,11 +108,13 @@ func (m *Matrix) trialCell(ctx context.Context, c *jobs.Cell) (*trial.Cell, erro
 		for _, p := range j.Produces {
 			names = append(names, p.Name)
 		}
-		installs, err := m.installs(c, j)
-		if err != nil {
-			return nil, err
+		if cell.WantsInstalls() {
+			installs, err := m.installs(c, j)
+			if err != nil {
+				return nil, err
+			}
+			cell.Installs = append(cell.Installs, installs...)
 		}
-		cell.Installs = append(cell.Installs, installs...)
 		for _, t := range variant.Recipe.Tests {
 			test, err := m.trialTest(c, variant, t)
 			if err != nil {
@@ -133,7 +135,10 @@ func (m *Matrix) installs(c *jobs.Cell, j *plan.Job) ([]trial.Install, error) {
 	}
 	var packages []*rpm.Package
 	for _, p := range result.Packages {
-		header, err := m.jobs.Header(p.Digest)
+		if strings.HasSuffix(p.File, ".src.rpm") {
+			continue
+		}
+		header, err := m.jobs.ReadHeader(p.Digest)
 		if err != nil {
 			return nil, err
 		}

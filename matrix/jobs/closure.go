@@ -29,16 +29,21 @@ func (h *headerCache) of(d store.Digest) (*rpm.Package, error) {
 	if p, ok := h.read[d]; ok {
 		return p, nil
 	}
-	path, err := h.store.Path(d)
-	if err != nil {
-		return nil, err
-	}
-	p, err := rpm.ReadFile(path)
+	p, err := h.fresh(d)
 	if err != nil {
 		return nil, err
 	}
 	h.read[d] = p
 	return p, nil
+}
+
+// fresh reads a header and does not keep it.
+func (h *headerCache) fresh(d store.Digest) (*rpm.Package, error) {
+	path, err := h.store.Path(d)
+	if err != nil {
+		return nil, err
+	}
+	return rpm.ReadFile(path)
 }
 
 // available is one package of the run and the job that made it.

@@ -234,5 +234,9 @@ func (s *Set) Variant(j *plan.Job) recipes.Variant { return s.candidates[j.ID].v
 // Header reads the header of a package in the store.
 func (s *Set) Header(d store.Digest) (*rpm.Package, error) { return s.headers.of(d) }
 
+// ReadHeader is Header that keeps nothing: those of all packages of very many jobs would
+// be most of what a run holds.
+func (s *Set) ReadHeader(d store.Digest) (*rpm.Package, error) { return s.headers.fresh(d) }
+
 // text reads a file of the catalogue by its path.
 func (s *Set) text(path string) ([]byte, error) { return recipes.ReadFile(s.in.Catalog.FS, path) }

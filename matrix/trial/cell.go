@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -152,6 +153,13 @@ func (c *Cell) installs(name string, managers []string) []check {
 		}
 	}
 	return checks
+}
+
+// WantsInstalls says whether packages are installed in the cell.
+func (c *Cell) WantsInstalls() bool {
+	return slices.ContainsFunc(c.Required, func(name string) bool {
+		return name == installCheck || strings.HasPrefix(name, installCheck+"-")
+	})
 }
 
 // Count is the number of checks.
