@@ -21,8 +21,23 @@ type Identity struct {
 	Changed int64
 }
 
-// Identity is that of an object's file, as it is now. What it holds is not looked at.
+// Identity is that of an object's file, which this store has verified or was vouched for,
+// and which nobody has written to since.
 func (s *Store) Identity(d Digest) (Identity, error) {
+	now, err := s.identity(d)
+	if err != nil {
+		return Identity{}, err
+	}
+	unlinked := now
+	unlinked.Changed = 0
+	if was, ok := s.verified.find(d); !ok || was != unlinked {
+		return Identity{}, fmt.Errorf("object %s has not been verified as it is now", d)
+	}
+	return now, nil
+}
+
+// identity is that of the file as it is. What it holds is not looked at.
+func (s *Store) identity(d Digest) (Identity, error) {
 	fi, err := os.Lstat(s.objectPath(d))
 	if errors.Is(err, fs.ErrNotExist) {
 		return Identity{}, fmt.Errorf("object %s: %w", d, ErrNotFound)
@@ -40,7 +55,7 @@ func (s *Store) Identity(d Digest) (Identity, error) {
 // Vouch tells the store that an object was verified when its file had that identity.
 // If the file still has it, it is not hashed again by this store, and Vouch returns true.
 func (s *Store) Vouch(d Digest, was Identity) bool {
-	now, err := s.Identity(d)
+	now, err := s.identity(d)
 	if err != nil || now != was {
 		return false
 	}

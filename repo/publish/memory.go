@@ -171,14 +171,8 @@ func (m *memory) save(st *store.Store, used []*known) error {
 	}
 	for _, k := range used {
 		k.Unused = 0
-		if m.packages[k.Digest] == nil {
-			continue // it is not to be remembered
-		}
-		var err error
-		if k.File, err = st.Identity(k.Digest); err != nil || k.File.Changed >= time.Now().Add(-racy).UnixNano() {
-			k.File = store.Identity{} // it is hashed again
-		}
 	}
+	identify(st, used)
 	f := memoryFile{Rule: m.rule, Snapshots: m.snapshots, Last: m.last}
 	for _, k := range m.packages {
 		if k.Unused <= maxRemembered {
@@ -189,6 +183,27 @@ func (m *memory) save(st *store.Store, used []*known) error {
 		return fmt.Errorf("keeping what is known of packages: %w", err)
 	}
 	return nil
+}
+
+// identify takes down which files the packages are. One that was linked a moment ago could
+// be written to without its time changing, so it is looked at again after that moment.
+func identify(st *store.Store, packages []*known) {
+	recent := func(k *known) bool { return k.File.Changed > time.Now().Add(-racy).UnixNano() }
+	late := packages[:0:0]
+	for _, k := range packages {
+		k.File, _ = st.Identity(k.Digest) // a file without identity is hashed again
+		if recent(k) {
+			late = append(late, k)
+		}
+	}
+	if len(late) > 0 {
+		time.Sleep(racy)
+	}
+	for _, k := range late {
+		if k.File, _ = st.Identity(k.Digest); recent(k) {
+			k.File = store.Identity{}
+		}
+	}
 }
 
 // write replaces the file. It is not made durable: damage shows.
