@@ -35,6 +35,7 @@ func benchmarks() []benchmark {
 		{name: "meta", run: metaPackages},
 		{name: "noop", run: noop},
 		{name: "large-noop", run: noopLarge, slow: true},
+		{name: "large-matrix", run: matrixLarge, slow: true},
 		{name: "repodata", run: repodata},
 		{name: "large-repodata", run: repodataLarge, slow: true},
 		{name: "sign", run: signing},

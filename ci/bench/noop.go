@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,7 +12,8 @@ import (
 	"github.com/ohpc-build/ohpc-build/ci/bench/figure"
 )
 
-// What a run may take that has nothing to do, by the number of its jobs.
+// What a run may take that has nothing to do, by the number of its jobs. The one
+// limit holds for a build and for a matrix.
 const (
 	noopSeconds      = 1.0
 	noopLargeSeconds = 30.0
@@ -22,6 +24,10 @@ const (
 // made in a moment and then are jobs like others: each has its key, its result in the
 // store, a lock, and needs another.
 type idle struct{ recipes, members int }
+
+// idleChecks are those that are made of them. Without installations: to have made those
+// of a thousand meta-packages takes half an hour, and to find one made is reading a file.
+var idleChecks = []string{"closure", "signatures", "content", "upgrade"}
 
 func (i idle) jobs() int { return i.recipes*i.members + 2 }
 
@@ -34,6 +40,11 @@ func (i idle) write(dir string) error {
 	if err != nil {
 		return fmt.Errorf("reading the catalogue (bench runs in the top folder of the checkout): %w", err)
 	}
+	before, _, found := strings.Cut(string(target), "\nchecks:\n")
+	if !found {
+		return errors.New("the target Debian_12 has no checks that others could take the place of")
+	}
+	target = []byte(before + "\nchecks: [" + strings.Join(idleChecks, ", ") + "]\n")
 	families := "name: compiler\ndefine: compiler_family\nsummary: Compilers\nmembers:\n"
 	for m := range i.members {
 		families += fmt.Sprintf("  - name: c%03d\n    summary: A compiler\n    recipe: base\n", m)
@@ -69,47 +80,93 @@ func (i idle) write(dir string) error {
 	return nil
 }
 
-// noop builds as many jobs as a release has, when all of them are built.
-func noop(ctx context.Context, b *bench) ([]figure.Figure, error) {
-	f, _, err := b.noop(ctx, "noop", idle{59, 20}, 5)
-	if err != nil {
-		return nil, err
+// idleRun is a command with nothing to do.
+type idleRun struct{ name, command, what, says string }
+
+// idleBuild and idleMatrix are how far jobs can be taken.
+func idleBuild(name string) idleRun {
+	return idleRun{name, "build", "catalogue, plan, results verified, packages laid out, report", ""}
+}
+
+func idleMatrix(name string) idleRun {
+	const reused = 3 // there is nothing to upgrade
+	return idleRun{
+		name, "matrix", "catalogue, plan, results verified, packages signed before, snapshot as before, checks passed before (" + strings.Join(idleChecks, ", ") + "), report",
+		fmt.Sprintf("; %d checks passed (%d reused)", reused, reused),
 	}
-	f.AtMost(noopSeconds)
-	return []figure.Figure{f}, nil
+}
+
+// noop builds as many jobs as a release has, when all of them are built, and takes
+// them all the way, when all of them were.
+func noop(ctx context.Context, b *bench) ([]figure.Figure, error) {
+	figures, _, err := b.noop(ctx, idle{59, 20}, 5, idleBuild("noop"), idleMatrix("noop-matrix"))
+	for i := range figures {
+		figures[i].AtMost(noopSeconds)
+	}
+	return figures, err
 }
 
 // noopLarge has a hundred thousand jobs: more recipes than any distribution of HPC
 // software has, each for as many families as could be. The first run of them is busy
 // for minutes.
 func noopLarge(ctx context.Context, b *bench) ([]figure.Figure, error) {
-	f, memory, err := b.noop(ctx, "large-noop", idle{2000, 50}, 1)
+	return b.noopLarge(ctx, idle{2000, 50}, idleBuild("large-noop"))
+}
+
+// matrixLarge takes ten thousand jobs all the way. To have checked the content of ten
+// times as many packages takes a quarter of an hour.
+func matrixLarge(ctx context.Context, b *bench) ([]figure.Figure, error) {
+	return b.noopLarge(ctx, idle{200, 50}, idleMatrix("large-matrix"))
+}
+
+func (b *bench) noopLarge(ctx context.Context, i idle, run idleRun) ([]figure.Figure, error) {
+	figures, memory, err := b.noop(ctx, i, 1, run)
 	if err != nil {
 		return nil, err
 	}
-	f.AtMost(noopLargeSeconds)
-	m := figure.Figure{Name: "large-noop-memory", What: "the most memory of the same", Unit: figure.Bytes, Ours: float64(memory), Runs: f.Runs}
+	figures[0].AtMost(noopLargeSeconds)
+	m := figure.Figure{Name: run.name + "-memory", What: "the most memory of the same", Unit: figure.Bytes, Ours: float64(memory), Runs: figures[0].Runs}
 	m.AtMost(noopLargeMemory)
-	return []figure.Figure{f, m}, nil
+	return append(figures, m), nil
 }
 
-func (b *bench) noop(ctx context.Context, name string, i idle, runs int) (f figure.Figure, memory int64, err error) {
+// noop has jobs taken so far, each time from where they are already.
+func (b *bench) noop(ctx context.Context, i idle, times int, runs ...idleRun) (figures []figure.Figure, memory int64, err error) {
 	state, out, err := b.coldInMemory(ctx)
 	if err != nil {
-		return f, 0, err
+		return nil, 0, err
 	}
 	defer os.RemoveAll(filepath.Dir(state))
 	dir, err := b.folder("idle-")
 	if err != nil {
-		return f, 0, err
+		return nil, 0, err
 	}
 	if err := i.write(dir); err != nil {
-		return f, 0, err
+		return nil, 0, err
 	}
-	c := command{dir: b.work, name: b.program, args: []string{
-		"build", "all", "--catalog", dir, "--arch", hostArch(), "--state", state, "--out", out, "--progress", "none",
-	}}
-	b.say("building %d jobs, for there to be nothing to do", i.jobs())
+	// With such a key many thousand packages are signed in a minute.
+	key := command{dir: b.work, name: b.program, args: []string{"key", "generate", "--algorithm", "ed25519", "--state", state}}
+	if _, err := key.call(ctx); err != nil {
+		return nil, 0, err
+	}
+	for _, run := range runs {
+		c := command{dir: b.work, name: b.program, args: []string{
+			run.command, "all", "--catalog", dir, "--arch", hostArch(), "--state", state, "--out", filepath.Join(out, run.command), "--progress", "none",
+		}}
+		b.say("%s of %d jobs, for there to be nothing to do", run.command, i.jobs())
+		f, most, err := b.idle(ctx, c, fmt.Sprintf("0 built, %d reused%s", i.jobs(), run.says), times)
+		if err != nil {
+			return figures, memory, err
+		}
+		f.Name, f.What = run.name, fmt.Sprintf("%s of %d jobs with nothing to do: %s", run.command, i.jobs(), run.what)
+		figures, memory = append(figures, f), max(memory, most)
+	}
+	return figures, memory, nil
+}
+
+// idle runs a command once, and then again and again with nothing left to do, which it
+// is to say.
+func (b *bench) idle(ctx context.Context, c command, want string, runs int) (f figure.Figure, memory int64, err error) {
 	first, err := c.call(ctx)
 	if err != nil {
 		return f, 0, err
@@ -120,15 +177,13 @@ func (b *bench) noop(ctx context.Context, name string, i idle, runs int) (f figu
 		if err != nil {
 			return f, 0, err
 		}
-		if want := fmt.Sprintf("0 built, %d reused", i.jobs()); !strings.Contains(string(r.out), want) {
+		if !strings.Contains(string(r.out), want) {
 			return f, 0, fmt.Errorf("it had something to do: it did not say %q", want)
 		}
 		took, cpu, memory = append(took, r.took), append(cpu, r.cpu), max(memory, r.memory)
 	}
-	f = figure.Figure{
-		Name: name, What: fmt.Sprintf("build of %d jobs with nothing to do: catalogue, plan, results verified, packages laid out, report", i.jobs()),
+	return figure.Figure{
 		Unit: figure.Seconds, Ours: figure.Middle(took), CPU: figure.Middle(cpu), Runs: len(took),
-		Lines: []string{fmt.Sprintf("the first run, which built them, took %.1f s; at most %d MiB of memory", first.took.Seconds(), memory>>20)},
-	}
-	return f, memory, nil
+		Lines: []string{fmt.Sprintf("the first such run took %.1f s; at most %d MiB of memory", first.took.Seconds(), memory>>20)},
+	}, memory, nil
 }
