@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -44,7 +45,6 @@ type known struct {
 	Epoch                  uint32
 	Arch, BuildArch        string
 	SourceRPM, FileName    string
-	Group                  string
 	Built                  int64  // seconds since 1970
 	Content                string // see item.digest; empty when nobody asked
 	Unused                 int    // for how many snapshots
@@ -218,16 +218,15 @@ func (f memoryFile) write(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-")
-	if err != nil {
+	// Who writes at the same time may spoil it, which shows, or have renamed it already.
+	fresh := path + ".new"
+	if err := os.WriteFile(fresh, b.Bytes(), 0o644); err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name()) // after the rename there is nothing to remove
-	_, err = tmp.Write(b.Bytes())
-	if err := errors.Join(err, tmp.Close()); err != nil {
+	if err := os.Rename(fresh, path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return os.Rename(tmp.Name(), path)
+	return nil
 }
 
 // made remembers a snapshot.
@@ -278,7 +277,7 @@ func (m *memory) learn(k *known) {
 func newKnown(d store.Digest, p *rpm.Package) *known {
 	return &known{
 		Digest: d, Name: p.Name, Version: p.Version, Release: p.Release, Epoch: p.Epoch, Arch: p.Arch, BuildArch: p.BuildArch,
-		SourceRPM: p.SourceRPM, FileName: p.FileName(), Group: p.Group, Built: p.BuildTime.Unix(), lasting: sign.Lasting(p),
+		SourceRPM: p.SourceRPM, FileName: p.FileName(), Built: p.BuildTime.Unix(), lasting: sign.Lasting(p),
 	}
 }
 
