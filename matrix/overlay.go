@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -79,7 +80,11 @@ func (m *Matrix) tree(ctx context.Context, location string, key []byte, name str
 	if err != nil {
 		return nil, &UsageError{err}
 	}
-	if err := signedBy(dir, repomd, key); err != nil {
+	err = signedBy(dir, repomd, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &UsageError{fmt.Errorf("%s: its metadata are not signed, there is no %s.asc: sign them, as ohpc-build repo create does", repository, rpmmd.RepomdFile)}
+	}
+	if err != nil {
 		return nil, &UsageError{fmt.Errorf("%s: %w; name the public key that it is signed with", repository, err)}
 	}
 	return &trial.Tree{Name: repository.String(), Dir: dir, ID: snapshot.Digest(repomd), PublicKey: key}, nil

@@ -33,7 +33,7 @@ func TestMistakesInUsage(t *testing.T) {
 		want string
 	}{
 		"unknown command":     {[]string{"matrx"}, `unknown command "matrx"`},
-		"unknown subcommand":  {[]string{"recipe", "lst"}, `unknown command "lst": ohpc-build recipe --help`},
+		"unknown subcommand":  {[]string{"recipe", "lst"}, `unknown command "lst" (did you mean "list"?): ohpc-build recipe --help`},
 		"unknown flag":        {[]string{"plan", "--targt", "x"}, "unknown flag: --targt; ohpc-build plan --help"},
 		"unknown recipe":      {[]string{"plan", "scoth"}, `there is no recipe "scoth" (did you mean "scotch"?)`},
 		"unknown target":      {[]string{"plan", "--target", "Debian_21"}, `there is no target "Debian_21" (did you mean "Debian_12"?)`},

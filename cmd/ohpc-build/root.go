@@ -15,6 +15,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/recipes/catalog"
 	"github.com/ohpc-build/ohpc-build/recipes/load"
+	"github.com/ohpc-build/ohpc-build/recipes/strict"
 	"github.com/ohpc-build/ohpc-build/recipes/tree"
 )
 
@@ -57,6 +58,10 @@ recipe or configuration, 3 the host lacks something, 130 interrupted.`,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		// The flags of a command that there is not are unknown because of that.
+		if args := cmd.Flags().Args(); cmd.HasSubCommands() && len(args) > 0 {
+			return subcommand(cmd, args)
+		}
 		return usageError("%w; %s --help lists the flags", err, cmd.CommandPath())
 	})
 	p := root.PersistentFlags()
@@ -257,10 +262,18 @@ func noArgs(cmd *cobra.Command, args []string) error {
 
 // subcommand is the Args of a command that only groups others.
 func subcommand(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usageError("unknown command %q: %s --help lists the commands", args[0], cmd.CommandPath())
+	if len(args) == 0 {
+		return nil
 	}
-	return nil
+	var names []string
+	for _, c := range cmd.Commands() {
+		names = append(names, c.Name())
+	}
+	hint := strict.DidYouMean(args[0], names)
+	if hint != "" {
+		hint = " (" + hint + ")"
+	}
+	return usageError("unknown command %q%s: %s --help lists the commands", args[0], hint, cmd.CommandPath())
 }
 
 // help is what a command does that only groups others.

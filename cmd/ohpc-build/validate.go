@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ohpc-build/ohpc-build/matrix/repodata"
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 	"github.com/ohpc-build/ohpc-build/validate/closure"
 )
@@ -123,14 +122,14 @@ func notMet(requirements int) error {
 func (c *closureFlags) check(ctx context.Context, architectures []string) (*closure.Report, error) {
 	opt := closure.Options{Architectures: architectures}
 	for _, location := range c.repos {
-		r, err := repodata.Open(ctx, location)
+		r, err := openRepository(ctx, "--repo", location)
 		if err != nil {
 			return nil, err
 		}
 		opt.Tested = append(opt.Tested, r)
 	}
 	for _, location := range c.bases {
-		r, err := repodata.Open(ctx, location)
+		r, err := openRepository(ctx, "--base", location)
 		if err != nil {
 			return nil, err
 		}

@@ -1,8 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -12,6 +17,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/matrix"
 	"github.com/ohpc-build/ohpc-build/matrix/repodata"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
+	"github.com/ohpc-build/ohpc-build/repo/sign"
 )
 
 // packagesFlags are the flags of the checks that look at packages' files.
@@ -110,7 +116,10 @@ func (f *flags) trustedKey(file string) ([]byte, error) {
 	const limit = 1 << 20
 	b, err := readSmall(file, limit)
 	if err != nil {
-		return nil, usageError("the key: %w", err)
+		return nil, usageError("--key names the file with the public key to trust: %w", err)
+	}
+	if _, err := sign.ReadKeyring(bytes.NewReader(b)); err != nil {
+		return nil, usageError("--key names the file with the public key to trust: %s: %w", file, err)
 	}
 	return b, nil
 }
@@ -135,7 +144,7 @@ func (p *packagesFlags) prepare(cmd *cobra.Command, f *flags, key []byte, checks
 	case p.format != "text" && p.format != "json":
 		return nil, none, usageError("--format is text or json, not %q", p.format)
 	case p.repo == "":
-		return nil, none, usageError("--repo names the repository to check")
+		return nil, none, usageError("name the repository to check with --repo, a folder or URL that holds repodata")
 	}
 	opt, err := f.options(nil)
 	if err != nil {
@@ -146,11 +155,35 @@ func (p *packagesFlags) prepare(cmd *cobra.Command, f *flags, key []byte, checks
 	if err != nil {
 		return nil, none, err
 	}
-	repository, err := repodata.Open(cmd.Context(), p.repo)
+	repository, err := openRepository(cmd.Context(), "--repo", p.repo)
 	if err != nil {
-		return nil, none, &statusError{exitUsage, err}
+		return nil, none, err
+	}
+	for _, also := range []struct{ flag, location string }{{"--from", p.from}, {"--base", p.base}} {
+		if also.location == "" {
+			continue
+		}
+		if _, err := openRepository(cmd.Context(), also.flag, also.location); err != nil {
+			return nil, none, err
+		}
 	}
 	return m, matrix.Foreign{Repository: repository, Checks: checks, PublicKey: key, From: p.from, Base: p.base}, nil
+}
+
+// openRepository opens what a flag names, before anything is done for it.
+func openRepository(ctx context.Context, flag, location string) (*repodata.Repository, error) {
+	repository, err := repodata.Open(ctx, location)
+	if err == nil {
+		return repository, nil
+	}
+	next := ""
+	switch {
+	case strings.HasPrefix(location, "http") && errors.As(err, new(net.Error)):
+		next = "; is the address right, and does its server answer from here?"
+	case errors.Is(err, fs.ErrNotExist) && !strings.Contains(err.Error(), "repodata"):
+		next = "; name the folder that holds repodata"
+	}
+	return nil, usageError("%s: %w%s", flag, err, next)
 }
 
 func (p *packagesFlags) run(cmd *cobra.Command, f *flags, check string, key []byte) error {
@@ -192,12 +225,20 @@ const allPackages = "all packages"
 // checksText prints how each check ended.
 func checksText(rows []report.Check, out string, w io.Writer) error {
 	var b strings.Builder
+	told := map[string]string{} // which check had a reason first
 	for _, row := range rows {
 		name := row.Name
 		if row.Subject != allPackages {
 			name += " of " + row.Subject
 		}
 		fmt.Fprintf(&b, "%s/%s: %s: %s in %.1f s, log: %s/report/%s\n", row.Target, row.Arch, name, row.Result, row.Seconds, out, row.Log)
+		if first := told[row.Reason]; first != "" {
+			b.WriteString("  for the same reason as " + first + "\n")
+			continue
+		}
+		if strings.Contains(row.Reason, "\n") {
+			told[row.Reason] = name
+		}
 		for line := range strings.Lines(row.Reason) {
 			b.WriteString("  " + harmless(strings.TrimRight(line, "\n")) + "\n")
 		}

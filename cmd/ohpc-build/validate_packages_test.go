@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -157,6 +158,13 @@ func TestValidateInstalls(t *testing.T) {
 	require.Contains(t, text, "install of app with dnf: fail")
 	require.Contains(t, text, "nothing provides lib")
 	require.Contains(t, text, "install of app with zypper: fail")
+	// One that is not signed is refused for all of its packages, which is told once.
+	unsigned, _ := signedRepository(t, key, lib, app)
+	require.NoError(t, os.Remove(filepath.Join(unsigned, rpmmd.RepomdFile+".asc")))
+	status, text, _ = validate("install", "--repo", unsigned)
+	require.Equal(t, exitFailed, status)
+	require.Equal(t, 1, strings.Count(text, "dnf does not accept the repository"), text)
+	require.Contains(t, text, "  for the same reason as install of app with dnf\n")
 	require.NoFileExists(t, filepath.Join(out, "report", "matrix.json"))
 
 	recipes := testedCatalog(t)
@@ -212,15 +220,24 @@ func testedCatalog(t *testing.T) string {
 
 func TestValidatePackagesUsage(t *testing.T) {
 	dir := published(t)
+	key, err := sign.Generate(sign.Params{Name: "Ours", Email: "test@example.org"})
+	require.NoError(t, err)
+	keyFile := filepath.Join(t.TempDir(), "key.asc")
+	require.NoError(t, os.WriteFile(keyFile, key.PublicKey(), 0o644))
 	for name, tc := range map[string]struct {
 		args []string
 		want string
 	}{
-		"no repository":  {[]string{"content"}, "--repo names the repository"},
+		"no repository":  {[]string{"content"}, "name the repository to check with --repo"},
 		"no metadata":    {[]string{"content", "--repo", t.TempDir()}, "name the folder that holds repodata"},
 		"unknown format": {[]string{"content", "--repo", dir, "--format", "xml"}, "--format is text or json"},
 		"an argument":    {[]string{"signatures", dir}, "takes no argument"},
-		"no key there":   {[]string{"signatures", "--repo", dir, "--key", "absent"}, "the key: open absent"},
+		"no key there":   {[]string{"signatures", "--repo", dir, "--key", "absent"}, "--key names the file with the public key to trust: open absent"},
+		"no key in it":   {[]string{"signatures", "--repo", dir, "--key", filepath.Join(dir, "repodata", "repomd.xml")}, "repomd.xml: reading public keys: it is no armored OpenPGP key"},
+		"no such folder": {[]string{"content", "--repo", "/absent"}, "--repo: opening the repository: lstat /absent: no such file or directory; name the folder"},
+		"no server":      {[]string{"content", "--repo", "http://127.0.0.1:1/x"}, "connection refused; is the address right"},
+		"no older one":   {[]string{"upgrade", "--repo", dir, "--from", t.TempDir(), "--key", keyFile}, "--from: opening the repository: "},
+		"a wrong word":   {[]string{"instal", "--repo", dir}, `unknown command "instal" (did you mean "install"?): ohpc-build validate --help`},
 		"unknown target": {[]string{"content", "--repo", dir, "--target", "EL_1"}, `"EL_1"`},
 	} {
 		t.Run(name, func(t *testing.T) {
