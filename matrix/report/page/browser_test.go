@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -127,7 +128,14 @@ func eval[T any](p *tab, expression string) T {
 // until waits for a JavaScript expression to become true.
 func (p *tab) until(expression string) {
 	p.t.Helper()
-	_, err := chromedp.Run(p.ctx, chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingTimeout(patience)))
+	var err error
+	for begun := time.Now(); time.Since(begun) < patience; {
+		_, err = chromedp.Run(p.ctx, chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingTimeout(patience)))
+		// The page that was asked may have gone for the one that is waited for.
+		if err == nil || !strings.Contains(err.Error(), "context with specified id") && !strings.Contains(err.Error(), "context was destroyed") {
+			break
+		}
+	}
 	require.NoError(p.t, err, "%s\nconsole: %q", expression, p.said())
 }
 

@@ -16,7 +16,7 @@ function show(i, quietly) {
       el("div", {}, mark(i.result), el("h2", { id: "detail-title", tabindex: "-1" }, i.kind === "job" ? i.title : i.raw.name, i.part ? el("small", {}, " ", i.part) : null)),
       el("button", { type: "button", class: "quiet close", "aria-label": "Close", onclick: () => hide() }, "✕")),
     el("p", { class: "id" }, i.kind === "job" ? i.id : `${i.raw.subject} · ${cellName(i.raw)}`),
-    i.raw.reason ? el("p", { class: "reason" }, i.raw.reason) : null,
+    reason(i, log),
     el("div", { class: "actions" },
       i.kind === "job" ? el("button", { type: "button", onclick: () => view("graph") }, "In the graph") : null,
       ran(i) ? el("button", { type: "button", onclick: () => view("timeline") }, "In the timeline") : null),
@@ -62,6 +62,14 @@ function folded(entries, first = 12) {
   if (entries.length <= first) return ul;
   const more = el("button", { type: "button", class: "quiet", onclick: () => { more.remove(); ul.append(...entries.slice(first).map((e) => el("li", {}, e))); } }, `and ${entries.length - first} more`);
   return [ul, more];
+}
+
+// reason is why, without what stands beside it anyway: the name, and the end of the log.
+function reason(i, log) {
+  let text = String(i.raw.reason || "");
+  if (text.startsWith(i.id + ": ")) text = text.slice(i.id.length + 2);
+  if (i.kind === "job" && log?.excerpt) text = text.split("\n")[0];
+  return text ? el("p", { class: "reason" }, text) : null;
 }
 
 // tests are those that a check consists of; those that did not pass come first, with

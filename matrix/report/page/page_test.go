@@ -133,14 +133,14 @@ func TestPage(t *testing.T) {
 	})
 }
 
-// soon measures something until it takes no longer than it should, and asserts after a
-// minute that it takes no more than ten times as long: others use the host too. What is
-// logged is the figure.
+// soon measures something, again while it takes thrice as long as it should: others use
+// the host too. After half a minute it may take ten times as long. What is logged is the
+// figure.
 func soon(t *testing.T, ms float64, measure func() float64) float64 {
 	t.Helper()
 	begun := time.Now()
 	best := measure()
-	for best > ms && time.Since(begun) < time.Minute {
+	for best > 3*ms && time.Since(begun) < time.Minute/2 {
 		best = min(best, measure())
 	}
 	require.Less(t, best, 10*ms)
