@@ -78,7 +78,7 @@ func (r *remembering) requireTrue(t *testing.T, s snapshot.Snapshot) {
 func TestMemory(t *testing.T) {
 	for _, compression := range []rpmmd.Compression{rpmmd.Gzip, rpmmd.Zstd} {
 		t.Run(string(compression), func(t *testing.T) {
-			r := remember(t, 300)
+			r := remember(t, 160)
 			r.Spec.Compression = compression
 			first, err := r.process(t)
 			require.NoError(t, err)
@@ -115,7 +115,7 @@ func TestMemory(t *testing.T) {
 
 // TestMemoryDamaged: what is remembered costs time when it is damaged, and nothing else.
 func TestMemoryDamaged(t *testing.T) {
-	r := remember(t, 200)
+	r := remember(t, 120)
 	one, err := r.process(t)
 	require.NoError(t, err)
 	good, err := os.ReadFile(r.Spec.Memory)
