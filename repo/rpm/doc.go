@@ -9,5 +9,7 @@
 // the digests: what a package promises about its own bytes, and its content
 // digest, which stays the same however the package is signed.
 //
+// A Reader reads whole files, one after the other, with all digests in one pass.
+//
 // It knows nothing of repositories.
 package rpm
