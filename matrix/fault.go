@@ -15,6 +15,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/builder/image/debian"
 	"github.com/ohpc-build/ohpc-build/builder/resolve"
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
+	"github.com/ohpc-build/ohpc-build/matrix/trial"
 	"github.com/ohpc-build/ohpc-build/recipes/source"
 )
 
@@ -53,16 +54,28 @@ func (m *Matrix) blame(err error, attempts int) string {
 	return fmt.Sprintf("%v\n(a fault of the infrastructure; --retry N tries again)", err)
 }
 
+// patience is what trials have of the run's.
+type patience struct{ m *Matrix }
+
+// Try implements [trial.Patience].
+func (p patience) Try(ctx context.Context, what string, log io.Writer, try func() error) (int, error) {
+	return p.m.patiently(ctx, what, log, try)
+}
+
+// Blame implements [trial.Patience].
+func (p patience) Blame(err error, attempts int) string { return p.m.blame(err, attempts) }
+
 // passing says whether an error is a fault of the infrastructure, which may be gone
 // the next time: a download that failed at the server or on the way, of a source, of
 // packages or of an image, a container that could not be started or was killed from
-// outside. That a build fails, passes its
-// limits or takes too long is none, and neither is a full disk.
+// outside, a build's or a check's. That a build fails, passes its limits or takes too
+// long is none, and neither is a full disk.
 func passing(err error) bool {
 	var (
 		fetch      *source.FetchError
 		start      *sandbox.StartError
 		killed     *builder.KilledError
+		lost       *trial.FaultError
 		download   *debian.DownloadError
 		bootstrap  *debian.Error
 		repository *resolve.RepositoryError
@@ -76,7 +89,11 @@ func passing(err error) bool {
 		return fetch.Passing()
 	case errors.As(err, &registry):
 		return registry.Temporary() || registry.StatusCode >= http.StatusInternalServerError
-	case errors.As(err, &start), errors.As(err, &killed), errors.As(err, &download), errors.As(err, &bootstrap), errors.As(err, &repository), errors.As(err, &network):
+	case errors.As(err, &download):
+		return download.Passing()
+	case errors.As(err, &bootstrap):
+		return bootstrap.Passing()
+	case errors.As(err, &start), errors.As(err, &killed), errors.As(err, &lost), errors.As(err, &repository), errors.As(err, &network):
 		return true
 	}
 	return false

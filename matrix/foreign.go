@@ -179,7 +179,7 @@ func (m *Matrix) checkForeign(ctx context.Context, f Foreign, exceptions []conte
 			Tests:      tests[c.String()],
 			Before:     from,
 			Base:       base,
-			Exceptions: exceptions, Fresh: true, SuiteTree: m.opt.SuiteTree, Begun: m.begun,
+			Exceptions: exceptions, Fresh: true, SuiteTree: m.opt.SuiteTree, Begun: m.begun, Patience: patience{m},
 		}
 		total += cell.Count()
 		work := filepath.Join(m.scratch, "validate", c.Target.Name, c.Arch)

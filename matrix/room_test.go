@@ -22,6 +22,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/matrix/jobs"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
 	"github.com/ohpc-build/ohpc-build/matrix/schedule"
+	"github.com/ohpc-build/ohpc-build/matrix/trial"
 	"github.com/ohpc-build/ohpc-build/recipes/source"
 )
 
@@ -135,6 +136,7 @@ func TestFaultsOfTheInfrastructure(t *testing.T) {
 		"no file":                         {fetch(os.ErrNotExist), false},
 		"a container that did not start":  {fmt.Errorf("x: %w", &sandbox.StartError{}), true},
 		"a container that was killed":     {&builder.KilledError{}, true},
+		"a check that lost its container": {fmt.Errorf("x: %w", &trial.FaultError{Err: &sandbox.ExitError{Code: 137}}), true},
 		"a build":                         {&builder.BuildError{Err: &sandbox.ExitError{Code: 1}}, false},
 		"a build that lost its memory":    {&builder.BuildError{Err: &sandbox.ExitError{Code: 137, Used: sandbox.Usage{Killed: 1}}}, false},
 		"a build that takes too long":     {&builder.TimeLimitError{}, false},
@@ -142,7 +144,10 @@ func TestFaultsOfTheInfrastructure(t *testing.T) {
 		"a registry's trouble":            {fmt.Errorf("x: %w", &transport.Error{StatusCode: 503}), true},
 		"an image that is gone":           {&transport.Error{StatusCode: 404}, false},
 		"a registry that is not there":    {&url.Error{Op: "Get", URL: "x", Err: &net.DNSError{}}, true},
-		"a bootstrap":                     {fmt.Errorf("the image of x: %w", &debian.Error{Err: errors.New("exit status 25")}), true},
+		"a mirror's trouble":              {fmt.Errorf("the image of x: %w", &debian.Error{Err: errors.New("exit status 25"), Tail: "E: Failed to fetch http://x/InRelease  503  Later"}), true},
+		"a package that there is not":     {&debian.Error{Err: errors.New("exit status 25"), Tail: "E: Unable to locate package scotchh"}, false},
+		"a download in trouble":           {&debian.DownloadError{Tail: "E: Failed to fetch http://x/a.deb  Hash Sum mismatch"}, true},
+		"a signature that is refused":     {&debian.DownloadError{Tail: "E: The repository 'http://x bookworm InRelease' is not signed."}, false},
 		"a limit of ours":                 {&debian.Error{Err: context.DeadlineExceeded}, false},
 		"what a description does not say": {errors.New("its key is not that of its parts"), false},
 	} {

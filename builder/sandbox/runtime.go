@@ -264,6 +264,9 @@ func (c *container) outcome(s Spec, err error, used Usage) error {
 			return &StartError{Name: s.Name, Message: "mounting its root: " + string(bytes.TrimSpace(message))}
 		}
 	}
+	if _, err := exec.LookPath(c.runtime.binary); err != nil { // the shell ends with 127, as a command may
+		return &StartError{Name: s.Name, Message: (&MissingError{Program: c.runtime.binary}).Error()}
+	}
 	if message := runtimeError(c.runtimeLog()); message != "" {
 		return &StartError{Name: s.Name, Message: message}
 	}

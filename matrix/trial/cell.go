@@ -45,6 +45,9 @@ type Cell struct {
 	// Begun is when the run began: checks tell from there when they did.
 	Begun time.Time
 
+	// Patience tries checks again whose containers were lost; nil: nobody does.
+	Patience Patience
+
 	// Timeout bounds one run of a package manager; 0: 20 minutes.
 	Timeout time.Duration
 

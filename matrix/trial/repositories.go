@@ -7,7 +7,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"sync"
 
 	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/validate"
@@ -101,11 +100,9 @@ func (t *Trial) client(manager, repositories string) *client.Client {
 // installation begins with it. Fetching metadata takes an emulated dnf longer than
 // most installations.
 type prepared struct {
-	once   sync.Once
 	client *client.Client
 	dir    string // what preparing changed
 	system []client.Installed
-	err    error
 }
 
 // base are the layers above the image's.
@@ -123,21 +120,30 @@ func (t *Trial) prepare(ctx context.Context, manager string) (*prepared, error) 
 	if !ok {
 		return nil, &client.ManagerError{Name: manager}
 	}
-	p.once.Do(func() {
-		p.client = t.client(manager, reposNew)
-		if p.dir, p.err = t.folder("prepared-" + manager); p.err != nil {
-			return
-		}
-		result := validate.Run(ctx, "prepare", manager, func(log io.Writer) (err error) {
-			p.system, err = p.client.Prepare(ctx, client.Place{Changes: p.dir}, log)
-			return err
-		})
-		if result.Outcome != validate.Pass {
-			p.err = &PreparationError{manager, result.Reason}
-		}
-	})
-	if err := context.Cause(ctx); err != nil {
+	return p.get(ctx, func(ctx context.Context) (*prepared, error) { return t.prepareAnew(ctx, manager) })
+}
+
+func (t *Trial) prepareAnew(ctx context.Context, manager string) (*prepared, error) {
+	p := &prepared{client: t.client(manager, reposNew)}
+	var err error
+	if p.dir, err = t.rootFolder("prepared-" + manager + "-"); err != nil {
 		return nil, err
 	}
-	return p, p.err
+	result := validate.Run(ctx, "prepare", manager, func(log io.Writer) (err error) {
+		p.system, err = p.client.Prepare(ctx, client.Place{Changes: p.dir}, log)
+		return err
+	})
+	if result.Outcome != validate.Pass {
+		return nil, &PreparationError{manager, result.Reason}
+	}
+	return p, nil
+}
+
+// rootFolder makes an empty folder that receives the changes to a root.
+func (t *Trial) rootFolder(name string) (string, error) {
+	dir, err := os.MkdirTemp(t.dir, name)
+	if err != nil {
+		return "", err
+	}
+	return dir, os.Chmod(dir, 0o755) // it is the root folder
 }

@@ -2,6 +2,7 @@ package trial
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -29,11 +30,8 @@ type suiteRoots struct {
 	bats func(context.Context) (string, error) // the folder with BATS
 }
 
-type suiteRoot struct {
-	once   sync.Once
-	base   []string // the uppermost first
-	broken error
-}
+// suiteRoot are a system's folders, the uppermost first.
+type suiteRoot = shared[[]string]
 
 func (t *Trial) newSuiteRoots() *suiteRoots {
 	return &suiteRoots{sets: map[string]*suiteRoot{}, bats: once(func(context.Context) (string, error) {
@@ -48,13 +46,12 @@ func (t *Trial) trySuite(ctx context.Context, k check) (validate.Check, error) {
 		return validate.Check{Outcome: validate.Skip, Reason: k.test.Skip}, nil
 	}
 	packages := packagesOf(k.test)
-	root := t.suites.root(packages)
-	root.once.Do(func() { root.base, root.broken = t.installFor(ctx, packages) })
+	base, broken := t.suiteBase(ctx, packages)
 	if err := context.Cause(ctx); err != nil {
 		return validate.Check{}, err
 	}
-	if root.broken != nil {
-		return validate.Check{Outcome: validate.Fail, Reason: "what it needs could not be installed: " + root.broken.Error()}, nil
+	if broken != nil {
+		return notInstalled(broken)
 	}
 	bats, err := t.suites.bats(ctx)
 	if err != nil {
@@ -75,8 +72,22 @@ func (t *Trial) trySuite(ctx context.Context, k check) (validate.Check, error) {
 	}
 	return suite.Run(ctx, t.container(), suite.Suite{
 		Subject: k.subject, Dir: dir, Script: k.test.Script, BATS: bats,
-		Env: k.test.Env, Base: root.base, Limit: k.test.Limit, Quarantine: k.test.Quarantine,
+		Env: k.test.Env, Base: base, Limit: k.test.Limit, Quarantine: k.test.Quarantine,
 	}), nil
+}
+
+// suiteBase is the system for tests that want these packages.
+func (t *Trial) suiteBase(ctx context.Context, packages []string) ([]string, error) {
+	return t.suites.root(packages).get(ctx, func(ctx context.Context) ([]string, error) { return t.installFor(ctx, packages) })
+}
+
+// notInstalled is a test that could not begin. What is the infrastructure's fault is
+// none of the packages'.
+func notInstalled(err error) (validate.Check, error) {
+	if errors.As(err, new(*FaultError)) {
+		return validate.Check{}, err
+	}
+	return validate.Check{Outcome: validate.Fail, Reason: "what it needs could not be installed: " + err.Error()}, nil
 }
 
 func packagesOf(test *Test) []string {
@@ -100,11 +111,8 @@ func (t *Trial) installFor(ctx context.Context, packages []string) ([]string, er
 	if err != nil {
 		return nil, err
 	}
-	at, err := os.MkdirTemp(t.dir, "tested-")
+	at, err := t.rootFolder("tested-")
 	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(at, 0o755); err != nil { // it is the root folder
 		return nil, err
 	}
 	result := validate.Run(ctx, suiteCheck, "what is tested", func(log io.Writer) error {

@@ -46,15 +46,14 @@ func (t *Trial) trySuiteTree(ctx context.Context, k check) (validate.Check, erro
 	slices.Sort(wanted)
 	wanted = slices.Compact(wanted)
 	if len(tree.Areas) > 0 {
-		root := t.suites.root(wanted)
-		root.once.Do(func() { root.base, root.broken = t.installFor(ctx, wanted) })
+		base, broken := t.suiteBase(ctx, wanted)
 		if err := context.Cause(ctx); err != nil {
 			return validate.Check{}, err
 		}
-		if root.broken != nil {
-			return validate.Check{Outcome: validate.Fail, Reason: "what it needs could not be installed: " + root.broken.Error()}, nil
+		if broken != nil {
+			return notInstalled(broken)
 		}
-		tree.Base = root.base
+		tree.Base = base
 	}
 	if tree.BATS, err = t.suites.bats(ctx); err != nil {
 		return validate.Check{}, err

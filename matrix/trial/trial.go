@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -48,7 +47,8 @@ type Trial struct {
 
 	repositories map[string]client.Repositories // by what they are for
 	publicKey    string                         // file with the snapshot's key
-	prepared     map[string]*prepared           // by package manager
+	prepared     map[string]*shared[*prepared]  // by package manager
+	patience     Patience
 	tested       func(context.Context) ([]held, error)
 
 	suites *suiteRoots // what tests run in
@@ -57,14 +57,17 @@ type Trial struct {
 // New prepares a trial. It works in the folder dir, and logs makes a log file of
 // the report.
 func New(cell *Cell, st *store.Store, sb Sandbox, dir string, logs func(name string) (*os.File, error)) *Trial {
-	t := &Trial{cell: cell, store: st, sandbox: sb, dir: dir, logs: logs, prepared: map[string]*prepared{}}
+	t := &Trial{cell: cell, store: st, sandbox: watched{sb}, dir: dir, logs: logs, prepared: map[string]*shared[*prepared]{}}
+	if t.patience = cell.Patience; t.patience == nil {
+		t.patience = impatient{}
+	}
 	if t.begun = cell.Begun; t.begun.IsZero() {
 		t.begun = time.Now()
 	}
 	t.tested = once(t.readHeaders)
 	t.suites = t.newSuiteRoots()
 	for _, manager := range client.Managers() {
-		t.prepared[manager] = &prepared{}
+		t.prepared[manager] = &shared[*prepared]{}
 	}
 	return t
 }
@@ -137,7 +140,7 @@ func kind(k check) string {
 }
 
 func (t *Trial) announced(ctx context.Context, k check, begin func(what string), end func(what, how string)) (report.Check, error) {
-	title := t.cell.String() + " " + k.name + " " + k.subject
+	title := t.title(k)
 	begin(title)
 	begun := report.Seconds(time.Since(t.begun))
 	row, err := t.check(ctx, k)
@@ -175,7 +178,7 @@ func (t *Trial) check(ctx context.Context, k check) (report.Check, error) {
 	if len(names) > 0 {
 		row.Key = string(store.Of([]byte(names[len(names)-1]))) // the closest
 	}
-	result, err := t.try(ctx, k)
+	result, err := t.attempt(ctx, k)
 	if err != nil {
 		return row, err
 	}
@@ -267,11 +270,6 @@ func (t *Trial) try(ctx context.Context, k check) (validate.Check, error) {
 		return t.tryUpgrade(ctx, k)
 	}
 	return validate.Check{Outcome: validate.Skip, Reason: "this version of ohpc-build has no check " + k.name}, nil
-}
-
-func (t *Trial) folder(name string) (string, error) {
-	dir := filepath.Join(t.dir, name)
-	return dir, os.MkdirAll(dir, 0o755)
 }
 
 func (t *Trial) container() validate.Container {

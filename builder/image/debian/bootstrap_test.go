@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -175,11 +177,21 @@ func TestAFailureShowsWhatMmdebstrapSaid(t *testing.T) {
 	var failed *Error
 	require.ErrorAs(t, err, &failed)
 	require.Contains(t, failed.Tail, "127.0.0.1")
+	require.True(t, failed.Passing(), failed.Tail)
 	require.ErrorContains(t, err, "bootstrapping bookworm for x86_64")
 	require.Contains(t, log.String(), failed.Tail)
 	_, err = images.Find(b.Key("x86_64"))
 	require.ErrorIs(t, err, store.ErrNotFound)
 	requireNothingLeft(t, dir)
+
+	// One that has no such suite will not have it later.
+	empty := httptest.NewServer(http.NotFoundHandler())
+	defer empty.Close()
+	b.Mirrors = []string{empty.URL + "/debian"}
+	_, err = b.Image(t.Context(), images, "x86_64", &log)
+	require.ErrorAs(t, err, &failed)
+	require.Contains(t, failed.Tail, "does not have a Release file")
+	require.False(t, failed.Passing(), failed.Tail)
 }
 
 // requireNothingLeft asserts that no process works below dir and nothing is
