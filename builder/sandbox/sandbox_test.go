@@ -220,6 +220,24 @@ func TestEndings(t *testing.T) {
 // stubborn ignores signals and has children that do.
 const stubborn = `trap '' TERM INT HUP; (trap '' TERM INT HUP; sleep 3600 & sleep 3600) & echo started; sleep 3600; sleep 3600`
 
+// TestARuntimeThatVanished ends like a command that the shell does not find.
+func TestARuntimeThatVanished(t *testing.T) {
+	b := newBox(t)
+	runtime := filepath.Join(b.dir, "runc")
+	require.NoError(t, os.WriteFile(runtime, []byte("#!/bin/sh\nexec runc \"$@\"\n"), 0o755))
+	var err error
+	b.Runtime, err = sandbox.New(runtime, filepath.Join(b.dir, "state"))
+	require.NoError(t, err)
+	_, err = b.sh(t, "exit 127", nil)
+	var exit *sandbox.ExitError
+	require.ErrorAs(t, err, &exit)
+	require.NoError(t, os.Remove(runtime))
+	_, err = b.sh(t, "true", nil)
+	var start *sandbox.StartError
+	require.ErrorAs(t, err, &start)
+	require.Contains(t, start.Message, "is not installed")
+}
+
 func TestTimeLimit(t *testing.T) {
 	b := newBox(t)
 	begin := time.Now()
