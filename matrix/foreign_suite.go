@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ohpc-build/ohpc-build/matrix/base"
 	"github.com/ohpc-build/ohpc-build/matrix/jobs"
 	"github.com/ohpc-build/ohpc-build/matrix/repodata"
 	"github.com/ohpc-build/ohpc-build/matrix/trial"
@@ -24,7 +25,7 @@ func tested(all []*recipes.Recipe) []*recipes.Recipe {
 // foreignTests are the tests that recipes have for packages of a repository that others
 // made, by cell: rpm is asked what each variant would be called. What has no test is
 // one that is skipped.
-func (m *Matrix) foreignTests(ctx context.Context, from []*recipes.Recipe, records []rpmmd.Record, base *trial.Tree) (map[string][]trial.Test, error) {
+func (m *Matrix) foreignTests(ctx context.Context, from []*recipes.Recipe, records []rpmmd.Record, on *trial.Tree) (map[string][]trial.Test, error) {
 	catalog := *m.opt.Catalog
 	catalog.Recipes = from
 	stage := m.opt.Progress.Stage("read", len(from))
@@ -34,8 +35,8 @@ func (m *Matrix) foreignTests(ctx context.Context, from []*recipes.Recipe, recor
 		return nil, err
 	}
 	var below []rpmmd.Record
-	if base != nil {
-		repository, err := repodata.Open(ctx, base.Dir)
+	if on != nil {
+		repository, err := repodata.Open(ctx, on.Dir)
 		if err != nil {
 			return nil, err
 		}
@@ -46,6 +47,13 @@ func (m *Matrix) foreignTests(ctx context.Context, from []*recipes.Recipe, recor
 	tests := map[string][]trial.Test{}
 	for _, c := range m.cells {
 		g := &foreignGather{has: namesFor(records, c.Arch), more: namesFor(below, c.Arch), done: map[string]bool{}}
+		image, err := base.Provided(ctx, m.store, m.sandbox, "image of "+c.String(), c.Image)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range image.Of[0].Provides {
+			g.more[d.Name] = true
+		}
 		for _, r := range readings {
 			if r.Variant.Target != c.Target.Name || r.Variant.Arch != c.Arch {
 				continue
@@ -72,7 +80,7 @@ func namesFor(records []rpmmd.Record, arch string) map[string]bool {
 
 // foreignGather gathers the tests of one cell.
 type foreignGather struct {
-	has, more map[string]bool // names of packages: of the repository, of what it is an overlay on
+	has, more map[string]bool // names of packages: of the repository, of what else is there
 	done      map[string]bool // packages that have tests
 	tests     []trial.Test
 }
@@ -106,7 +114,7 @@ func (m *Matrix) gather(g *foreignGather, c *jobs.Cell, r jobs.Reading) error {
 		}
 		for _, name := range test.Packages {
 			if !g.has[name] && !g.more[name] {
-				test.Skip = fmt.Sprintf("it needs %s, which the repository does not have", name)
+				test.Skip = fmt.Sprintf("it needs %s, which neither the repository nor the image has", name)
 			}
 		}
 		test.Packages = append(test.Packages, names...)

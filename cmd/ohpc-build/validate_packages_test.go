@@ -174,7 +174,7 @@ func TestValidateInstalls(t *testing.T) {
 		require.Contains(t, text, check)
 	}
 	require.Contains(t, text, "8 checks passed (0 reused), 0 failed, 1 skipped")
-	require.Contains(t, text, "suite of app more.bats was skipped: it needs absent, which the repository does not have")
+	require.Contains(t, text, "suite of app more.bats was skipped: it needs absent, which neither the repository nor the image has")
 	require.FileExists(t, filepath.Join(out, "report", "matrix.json"))
 	require.FileExists(t, filepath.Join(out, "report", "junit.xml"))
 
@@ -205,7 +205,7 @@ func testedCatalog(t *testing.T) string {
 	for name, text := range map[string]string{
 		"catalog.yaml":                 "release: \"3\"\nversion: \"3\"\ndate: 2024-10-21\nurl: https://example.org\n",
 		"targets/Debian_12.yaml":       string(target),
-		"components/t/app/recipe.yaml": "name: app\nkind: component\ngroup: t\nsummary: A test\ntests:\n  - script: tests/app.bats\n  - {script: tests/more.bats, packages: [absent]}\n",
+		"components/t/app/recipe.yaml": "name: app\nkind: component\ngroup: t\nsummary: A test\ntests:\n  - {script: tests/app.bats, packages: [gcc]}\n  - {script: tests/more.bats, packages: [absent]}\n",
 		"components/t/app/SPECS/app.spec": "Name: app\nVersion: 7\nRelease: 1\nSummary: A test\nLicense: MIT\nBuildArch: noarch\n%description\nA test.\n%files\n" +
 			"%changelog\n* Mon Oct 21 2024 ohpc-build - 7-1\n- First version\n",
 		"components/t/app/tests/app.bats":  "@test 'it is there' { grep -x x /opt/app; }\n",
