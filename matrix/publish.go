@@ -171,10 +171,7 @@ func (m *Matrix) move(ctx context.Context, tree *channel.Tree, s snapshot.Snapsh
 		return nil, err
 	default:
 		move.Was = before.ID
-		if err := m.guardStanding(tree, move.Pointer, before.ID, s.ID); err != nil {
-			return nil, err
-		}
-		if err := m.guard(ctx, move.Pointer, before, s); err != nil {
+		if err := errors.Join(m.guard(ctx, move.Pointer, before, s), m.guardStanding(tree, move.Pointer, before.ID, s.ID)); err != nil {
 			return nil, err
 		}
 	}

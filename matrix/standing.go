@@ -12,6 +12,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/matrix/standing"
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/repo/channel"
+	"github.com/ohpc-build/ohpc-build/repo/diff"
 	"github.com/ohpc-build/ohpc-build/repo/layout"
 )
 
@@ -171,7 +172,10 @@ func (m *Matrix) noteStandings(ctx context.Context, publishes bool) error {
 	}
 	defer tree.Close()
 	for _, t := range m.targets() {
-		d := m.standingOf(t)
+		d, err := m.withCarried(ctx, tree, t)
+		if err != nil {
+			return err
+		}
 		was, known, err := standing.Noted(tree, t.Name, d.Snapshot)
 		if err != nil {
 			m.opt.Log.Warn("what was noted of a snapshot's standing cannot be read, and is noted anew", "error", err)
@@ -188,6 +192,35 @@ func (m *Matrix) noteStandings(ctx context.Context, publishes bool) error {
 		}
 	}
 	return nil
+}
+
+// withCarried is the standing of a target's cells, and in an overlay that of the cells
+// that the run did not try: their packages were carried over from its channel.
+func (m *Matrix) withCarried(ctx context.Context, tree *channel.Tree, t *recipes.Target) (standing.Document, error) {
+	d, after := m.standingOf(t), m.snapshots[t.Name]
+	if m.base == nil {
+		return d, nil
+	}
+	before, err := tree.Current(m.pointer(after))
+	if errors.Is(err, fs.ErrNotExist) {
+		return d, nil
+	}
+	if err != nil {
+		return d, err
+	}
+	was, known, err := standing.Noted(tree, t.Name, before.ID)
+	if err != nil || !known {
+		return d, err
+	}
+	changes, err := diff.Snapshots(ctx, before, after)
+	if err != nil {
+		return d, err
+	}
+	missed, err := m.notMissed(ctx, changes.Removed)
+	if err != nil {
+		return d, err
+	}
+	return d.CarryOver(was, after.Arches, slices.Concat(changes.Added, changes.Upgraded, changes.Downgraded, changes.Changed, missed)), nil
 }
 
 // guardStanding keeps supported cells of a channel that people rely on from losing

@@ -99,7 +99,7 @@ func TestStanding(t *testing.T) {
 	l.files["components/test/teller/tests/x.bats"] = &fstest.MapFile{Data: []byte("@test 'one' { skip 'no GPU'; }\n")}
 	_, err = l.new(t).Run(t.Context())
 	require.ErrorAs(t, err, &failed)
-	require.ErrorContains(t, err, "what is supported there would be a tech preview: Debian_12/"+arch+" (suite of teller x.bats: skipped)")
+	require.ErrorContains(t, err, "what is supported there would not be any more: Debian_12/"+arch+" (suite of teller x.bats: skipped)")
 	require.ErrorContains(t, err, "--allow-tech-preview")
 	require.Equal(t, report.Supported, published().Status)
 }

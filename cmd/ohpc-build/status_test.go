@@ -53,7 +53,7 @@ func TestStatus(t *testing.T) {
 	// What would not be supported any more is not published in release, but elsewhere.
 	code, _, message = tr.repo(t, "publish", bad.ID)
 	require.NotEqual(t, exitOK, code)
-	require.Contains(t, message, "what is supported there would be a tech preview: EL_9/x86_64 (install of p")
+	require.Contains(t, message, "what is supported there would not be any more: EL_9/x86_64 (install of p")
 	require.Contains(t, message, "--allow-tech-preview")
 	tr.must(t, "publish", bad.ID, "--channel", "factory")
 	_, out, _ = status("--channel", "factory")

@@ -15,17 +15,17 @@ const AllowFlag = "--allow-tech-preview"
 // LostError says that cells that people rely on would not be supported any more.
 type LostError struct {
 	Channel string
-	Cells   []string // target/arch and what is missing
+	Cells   []string // target/arch, and what is missing
 }
 
 func (e *LostError) Error() string {
-	return fmt.Sprintf("not published in %s: what is supported there would be a tech preview: %s; mend what is missing, or give %s",
+	return fmt.Sprintf("not published in %s: what is supported there would not be any more: %s; mend what is missing, or give %s",
 		e.Channel, strings.Join(e.Cells, ", "), AllowFlag)
 }
 
 // Guard refuses a move of a channel that people rely on, from one snapshot to another,
-// if a supported cell would lose its standing. Cells that vanish are packages that
-// vanish, which others guard. The error is a *LostError.
+// if a supported cell would lose its standing, and be it that there is no such cell any
+// more: that packages may go says nothing of it. The error is a *LostError.
 func Guard(tree *channel.Tree, p layout.Pointer, before, after string) error {
 	if p.Channel != layout.Release && p.Channel != layout.Updates || before == "" || before == after {
 		return nil
@@ -48,7 +48,9 @@ func Guard(tree *channel.Tree, p layout.Pointer, before, after string) error {
 		switch {
 		case !known:
 			lost.Cells = append(lost.Cells, name+" (it was never validated)")
-		case there && now.Status != report.Supported:
+		case !there:
+			lost.Cells = append(lost.Cells, name+" (it would be gone)")
+		case now.Status != report.Supported:
 			lost.Cells = append(lost.Cells, name+" ("+now.missing()+")")
 		}
 	}
@@ -59,10 +61,13 @@ func Guard(tree *channel.Tree, p layout.Pointer, before, after string) error {
 }
 
 // missing lists what a cell lacks, the first of it by name.
-func (c Cell) missing() string {
+func (c Cell) missing() string { return some(c.Missing, "; ") }
+
+// some are the first of a list, and how many more there are.
+func some(list []string, between string) string {
 	const told = 5
-	if len(c.Missing) <= told {
-		return strings.Join(c.Missing, "; ")
+	if len(list) <= told {
+		return strings.Join(list, between)
 	}
-	return strings.Join(c.Missing[:told], "; ") + fmt.Sprintf(" and %d more", len(c.Missing)-told)
+	return strings.Join(list[:told], between) + fmt.Sprintf(" and %d more", len(list)-told)
 }

@@ -35,6 +35,10 @@ type Cell struct {
 	Required []string      `json:"required"`          // names of the checks that have to be green
 	Missing  []string      `json:"missing,omitempty"` // what keeps it from being supported
 	Brief    string        `json:"brief,omitempty"`   // the same counted, on one line
+
+	// Of a cell that was carried over: the snapshot in which it was tried, and when.
+	Snapshot  string    `json:"snapshot,omitempty"`
+	Validated time.Time `json:"validated,omitzero"`
 }
 
 // maxMissing bounds what is told of one cell.
@@ -81,7 +85,7 @@ func Decode(b []byte) (Document, error) {
 // Same tells whether two documents say the same of the same snapshot, whenever.
 func (d Document) Same(other Document) bool {
 	return d.Snapshot == other.Snapshot && slices.EqualFunc(d.Cells, other.Cells, func(a, b Cell) bool {
-		return a.Arch == b.Arch && a.Status == b.Status && slices.Equal(a.Missing, b.Missing) && slices.Equal(a.Required, b.Required)
+		return a.Arch == b.Arch && a.Status == b.Status && slices.Equal(a.Missing, b.Missing) && slices.Equal(a.Required, b.Required) && a.Snapshot == b.Snapshot
 	})
 }
 
