@@ -364,6 +364,120 @@ func TestHostileTree(t *testing.T) {
 	}
 }
 
+// TestStrayFiles: people put pages and keys beside what is published.
+func TestStrayFiles(t *testing.T) {
+	f := publishtest.SetUp(t)
+	one := numbered(f, "1")
+	tree := f.Tree(channel.Options{})
+	require.NoError(t, tree.Move(t.Context(), publishtest.To(t, tree, layout.Release, one)))
+	require.NoError(t, tree.Move(t.Context(), publishtest.To(t, tree, "pr/7", one)))
+	want, err := tree.Pointers()
+	require.NoError(t, err)
+	require.Len(t, want, 2)
+	for _, name := range []string{
+		"OpenHPC/index.html", "OpenHPC/RPM-GPG-KEY-OpenHPC-3", "OpenHPC/-3/EL_9.mirrorlist", "OpenHPC/3.2/index.html", "OpenHPC/3.2/pr/index.html",
+		"OpenHPC/3.2/updates", "OpenHPC/4", "OpenHPC/5/pr",
+	} {
+		name = filepath.Join(f.Spec.Root, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
+		require.NoError(t, os.WriteFile(name, []byte("a page"), 0o644))
+	}
+	got, err := tree.Pointers()
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	require.NoError(t, os.RemoveAll(filepath.Join(f.Spec.Root, "OpenHPC/-3")))
+	_, err = verify.Tree(t.Context(), f.Spec.Root, f.Spec.Key.Keyring())
+	require.NoError(t, err)
+
+	// Another name for a release is no further release.
+	require.NoError(t, os.Symlink("3.2", filepath.Join(f.Spec.Root, "OpenHPC/latest")))
+	for _, name := range []string{"snapshots/index.html", "snapshots/EL_9/README"} {
+		require.NoError(t, os.WriteFile(filepath.Join(f.Spec.Root, name), nil, 0o644))
+	}
+	got, err = tree.Pointers()
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	done, err := tree.Collect(t.Context(), channel.Retention{})
+	require.NoError(t, err)
+	require.Equal(t, 1, done.Kept)
+	require.Empty(t, done.Snapshots)
+}
+
+// TestDamagedJournal: nobody can complete what cannot be read, and who only reads goes on.
+func TestDamagedJournal(t *testing.T) {
+	f := publishtest.SetUp(t)
+	one, two := numbered(f, "1"), numbered(f, "2")
+	tree := f.Tree(channel.Options{})
+	require.NoError(t, tree.Move(t.Context(), publishtest.To(t, tree, layout.Release, one)))
+	journal := filepath.Join(f.Spec.Root, ".channels", "journal.json")
+	for name, tc := range map[string]struct{ text, want string }{
+		"cut off":      {`{"version": 1, "mo`, "move that file away; ohpc-build repo verify then tells"},
+		"empty":        {"", "move that file away"},
+		"no journal":   {"{}", "move that file away"},
+		"a later one":  {`{"version": 7, "moves": []}`, "is version 7, this program reads 1: complete it with the program that began it"},
+		"another type": {`{"version": 1, "moves": 3}`, "move that file away"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, os.WriteFile(journal, []byte(tc.text), 0o644))
+			_, collected := tree.Collect(t.Context(), channel.Retention{})
+			_, verified := verify.Tree(t.Context(), f.Spec.Root, f.Spec.Key.Keyring())
+			for _, err := range []error{
+				tree.Move(t.Context(), publishtest.To(t, tree, layout.Release, two)), tree.Recover(t.Context()), collected, verified,
+			} {
+				require.ErrorContains(t, err, "a publish was interrupted")
+				require.ErrorContains(t, err, journal)
+				require.ErrorContains(t, err, tc.want)
+			}
+			now, err := tree.Current(pointer(layout.Release))
+			require.NoError(t, err)
+			require.Equal(t, one.ID, now.ID)
+			_, err = tree.Pointers()
+			require.NoError(t, err)
+			require.NoError(t, tree.Check(pointer(layout.Release)))
+		})
+	}
+
+	// What the message says helps: the mirrorlist had moved, and the rest had not.
+	require.NoError(t, os.Remove(journal))
+	require.NoError(t, tree.Recover(t.Context()))
+	list := filepath.Join(f.Spec.Root, pointer(layout.Release).Mirrorlist())
+	require.NoError(t, os.WriteFile(list, []byte(strings.ReplaceAll(read(t, list), one.ID, two.ID)), 0o644))
+	_, err := verify.Tree(t.Context(), f.Spec.Root, f.Spec.Key.Keyring())
+	require.ErrorContains(t, err, "channel EL_9 3.2 release")
+	require.NoError(t, tree.Move(t.Context(), publishtest.To(t, tree, layout.Release, two)))
+	_, err = verify.Tree(t.Context(), f.Spec.Root, f.Spec.Key.Keyring())
+	require.NoError(t, err)
+}
+
+// TestDryRunChangesNothing: not even what an interrupted publish left to do.
+func TestDryRunChangesNothing(t *testing.T) {
+	f := publishtest.SetUp(t)
+	one, two := numbered(f, "1"), numbered(f, "2")
+	tree := f.Tree(channel.Options{})
+	require.NoError(t, tree.Move(t.Context(), publishtest.To(t, tree, layout.Release, one)))
+	m := publishtest.To(t, tree, layout.Release, two)
+	m.Time = time.Now().UTC()
+	journal, err := json.Marshal(map[string]any{"version": 1, "moves": []channel.Move{m}})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(f.Spec.Root, ".channels", "journal.json"), journal, 0o644))
+	dead := filepath.Join(f.Spec.Root, "snapshots/EL_9/.new-dead")
+	require.NoError(t, os.Mkdir(dead, 0o755))
+	require.NoError(t, os.WriteFile(dead+".lock", nil, 0o644))
+	alive, err := lock.NewScratch(t.Context(), f.Spec.Root, filepath.Dir(dead), nil)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, alive.Discard()) }()
+
+	before := publishtest.Files(t, f.Spec.Root)
+	done, err := tree.Collect(t.Context(), channel.Retention{DryRun: true})
+	require.NoError(t, err)
+	require.Empty(t, done.Snapshots, "both are needed: one by the channel, one by what is to be completed")
+	require.Equal(t, []string{"snapshots/EL_9/.new-dead"}, done.Leftovers)
+	require.Equal(t, before, publishtest.Files(t, f.Spec.Root))
+	pending, err := tree.Interrupted()
+	require.NoError(t, err)
+	require.True(t, pending)
+}
+
 // TestDiskFull publishes where there is no room: nothing moves.
 func TestDiskFull(t *testing.T) {
 	dir := t.TempDir()

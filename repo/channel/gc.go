@@ -36,7 +36,11 @@ type Collected struct {
 // retention time, and they were not made or found made within it, so that they
 // are waiting to be published. What interrupted writers left goes too.
 func (t *Tree) Collect(ctx context.Context, r Retention) (Collected, error) {
-	unlock, err := t.lock(ctx)
+	lock := t.lock
+	if r.DryRun {
+		lock = t.quiet
+	}
+	unlock, err := lock(ctx)
 	if err != nil {
 		return Collected{}, fmt.Errorf("removing snapshots: %w", err)
 	}
@@ -56,6 +60,23 @@ func (t *Tree) Collect(ctx context.Context, r Retention) (Collected, error) {
 		return done, fmt.Errorf("removing snapshots: %w", err)
 	}
 	return done, nil
+}
+
+// quiet is lock for those who change nothing: where they may not write, they do without
+// it, and what was interrupted stays for the next one to complete.
+func (t *Tree) quiet(ctx context.Context) (unlock func() error, err error) {
+	none := func() error { return nil }
+	if t.held != nil {
+		return none, nil
+	}
+	l, err := lock.Tree(ctx, t.dir, t.opt.Wait)
+	switch {
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return none, nil
+	case err != nil:
+		return nil, err
+	}
+	return l.Release, nil
 }
 
 // forgetGone does what there was no room for before something was removed.
@@ -84,7 +105,7 @@ func (t *Tree) doom(ctx context.Context, r Retention) (done Collected, doomed []
 	if err != nil {
 		return done, nil, false, err
 	}
-	targets, err := t.list(layout.Snapshots)
+	targets, err := t.folders(layout.Snapshots)
 	if err != nil {
 		return done, nil, false, err
 	}
@@ -98,7 +119,7 @@ func (t *Tree) doom(ctx context.Context, r Retention) (done Collected, doomed []
 		if err != nil {
 			return done, doomed, full, err
 		}
-		ids, err := t.list(dir)
+		ids, err := t.folders(dir)
 		if err != nil {
 			return done, doomed, full, err
 		}
@@ -107,7 +128,10 @@ func (t *Tree) doom(ctx context.Context, r Retention) (done Collected, doomed []
 			if err != nil {
 				return done, doomed, full, err
 			}
-			if !layout.IsID(id) || !fi.IsDir() || needed[target+"/"+id] || fi.ModTime().After(since) {
+			if !layout.IsID(id) {
+				continue // not ours
+			}
+			if needed[target+"/"+id] || fi.ModTime().After(since) {
 				done.Kept++
 				continue
 			}
@@ -173,6 +197,13 @@ func (t *Tree) unnamed() ([]string, error) {
 func (t *Tree) needed(r Retention) (map[string]bool, error) {
 	needed := map[string]bool{}
 	since := t.opt.Now().Add(-r.Retain)
+	pending, err := t.pending() // none, unless nothing was completed before
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range pending {
+		needed[m.Pointer.Target+"/"+m.To] = true
+	}
 	pointers, err := t.Pointers()
 	if err != nil {
 		return nil, err

@@ -354,15 +354,21 @@ func (t *Tree) pending() ([]Move, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
 	var j journal
-	if err := json.Unmarshal(b, &j); err != nil {
-		return nil, fmt.Errorf("%s: %w", journalFile, err)
+	if err == nil {
+		err = json.Unmarshal(b, &j)
 	}
-	if j.Version != journalVersion {
-		return nil, fmt.Errorf("%s is version %d, this program reads %d", journalFile, j.Version, journalVersion)
+	name := filepath.Join(t.dir, filepath.FromSlash(journalFile))
+	if err == nil && j.Version > journalVersion {
+		return nil, fmt.Errorf("a publish was interrupted, and %s is version %d, this program reads %d: complete it with the program that began it, which is a later one",
+			name, j.Version, journalVersion)
+	}
+	if err == nil && j.Version != journalVersion {
+		err = fmt.Errorf("it is version %d", j.Version)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("a publish was interrupted, and what was left of it to do cannot be read from %s (%w): "+
+			"move that file away; ohpc-build repo verify then tells which channels are half moved, and to publish there again completes them", name, err)
 	}
 	return j.Moves, nil
 }

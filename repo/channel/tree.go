@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -150,7 +151,7 @@ func (t *Tree) Interrupted() (bool, error) {
 // Pointers are all that there are: what was published, in which channel.
 func (t *Tree) Pointers() ([]layout.Pointer, error) {
 	var all []layout.Pointer
-	releases, err := t.list(layout.Product)
+	releases, err := t.folders(layout.Product)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +160,7 @@ func (t *Tree) Pointers() ([]layout.Pointer, error) {
 		for _, c := range []layout.Channel{layout.Updates, layout.Staging, layout.Factory} {
 			err = errors.Join(err, t.pointersIn(release, c, &all))
 		}
-		pulls, perr := t.list(path.Join(layout.Product, release, layout.Pulls))
+		pulls, perr := t.folders(path.Join(layout.Product, release, layout.Pulls))
 		for _, n := range pulls {
 			err = errors.Join(err, t.pointersIn(release, layout.Channel(layout.Pulls+"/"+n), &all))
 		}
@@ -181,16 +182,26 @@ func (t *Tree) pointersIn(release string, c layout.Channel, all *[]layout.Pointe
 	return err
 }
 
-// list are the names in a folder of the tree that are not hidden, in order; none
-// if it does not exist.
+// list are the names in a folder of the tree that are not hidden, in order; none if
+// there is no such folder: people put files of their own beside what is published.
 func (t *Tree) list(dir string) ([]string, error) {
+	return t.names(dir, func(fs.DirEntry) bool { return true })
+}
+
+// folders are those of list that a publisher can have made. A key or a page that lies
+// among them is none, and a link is another name for what is looked at already.
+func (t *Tree) folders(dir string) ([]string, error) {
+	return t.names(dir, func(e fs.DirEntry) bool { return e.IsDir() && layout.IsWord(e.Name()) })
+}
+
+func (t *Tree) names(dir string, wanted func(fs.DirEntry) bool) ([]string, error) {
 	entries, err := fs.ReadDir(t.root.FS(), dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 		return nil, err
 	}
 	var names []string
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), ".") {
+		if !strings.HasPrefix(e.Name(), ".") && wanted(e) {
 			names = append(names, e.Name())
 		}
 	}

@@ -60,7 +60,7 @@ func take(ctx context.Context, path string, wait time.Duration, how int) (*Lock,
 	// Following no link, it is not made to write elsewhere.
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
 	if err != nil {
-		return nil, fmt.Errorf("locking: %w", err)
+		return nil, fmt.Errorf("locking: %w", withNext(err, filepath.Dir(path)))
 	}
 	begin := time.Now()
 	for {
@@ -81,6 +81,17 @@ func take(ctx context.Context, path string, wait time.Duration, how int) (*Lock,
 		case <-time.After(poll):
 		}
 	}
+}
+
+// withNext says what to do when a lock cannot be written in a folder.
+func withNext(err error, dir string) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w; whoever changes what is there must be able to write in %s: do it as its owner, or let the owner give the right", err, dir)
+	case errors.Is(err, unix.EROFS):
+		return fmt.Errorf("%w; what is there can only be read from here: change it where its file system can be written", err)
+	}
+	return err
 }
 
 // sign writes who holds the lock, for those who wait. It is held without that too:

@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/ohpc-build/ohpc-build/repo/lock"
 )
@@ -88,6 +91,41 @@ func TestHostileFile(t *testing.T) {
 	require.ErrorContains(t, err, `\x1b[2Jme xxx`)
 	require.NotContains(t, err.Error(), "\x1b")
 	require.Less(t, len(err.Error()), 600)
+}
+
+// TestNotOurs: who may not write is told what to do.
+func TestNotOurs(t *testing.T) {
+	root := t.TempDir()
+	require.NoError(t, os.Chmod(root, 0o555))
+	take := func() error {
+		_, err := lock.Tree(t.Context(), root, 0)
+		return err
+	}
+	asNobody := func(try func() error) error {
+		if os.Geteuid() != 0 {
+			return try()
+		}
+		const nobody = 65534
+		runtime.LockOSThread() // who somebody is to the file system is the thread's
+		defer runtime.UnlockOSThread()
+		require.NoError(t, unix.Setfsuid(nobody))
+		defer func() { require.NoError(t, unix.Setfsuid(0)) }()
+		return try()
+	}
+	refused := func() {
+		t.Helper()
+		err := asNobody(take)
+		require.ErrorIs(t, err, fs.ErrPermission)
+		require.ErrorContains(t, err, "must be able to write in "+root)
+		require.ErrorContains(t, err, "do it as its owner")
+	}
+	refused() // there is no folder for the lock yet
+	require.NoError(t, os.Chmod(root, 0o755))
+	l, err := lock.Tree(t.Context(), root, 0)
+	require.NoError(t, err)
+	require.NoError(t, l.Release())
+	require.NoError(t, os.Chmod(filepath.Join(root, ".channels", "lock"), 0o444))
+	refused()
 }
 
 const holderDir = "OHPC_TEST_LOCK_DIR"

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ohpc-build/ohpc-build/repo/layout"
 )
 
@@ -43,7 +45,10 @@ func Tree(ctx context.Context, root string, wait time.Duration) (*Lock, error) {
 
 func treeFile(root string) (string, error) {
 	path := filepath.Join(root, filepath.FromSlash(layout.LockFile))
-	return path, os.MkdirAll(filepath.Dir(path), 0o755)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return "", fmt.Errorf("locking: %w", withNext(err, root))
+	}
+	return path, nil
 }
 
 // Sharing calls fn while nothing is removed from the tree. It does not wait when the
@@ -74,7 +79,7 @@ func NewScratch(ctx context.Context, root, parent string, held *Lock) (*Scratch,
 		if s.Dir, err = os.MkdirTemp(parent, scratchPrefix); err != nil {
 			return err
 		}
-		s.lock, err = Exclusive(ctx, s.Dir+lockSuffix, 0)
+		s.lock, err = Exclusive(ctx, s.Dir+lockSuffix, lockWait) // a dry run may be looking at it
 		return err
 	})
 	if err != nil {
@@ -116,6 +121,9 @@ func Sweep(ctx context.Context, parent string, dryRun bool) ([]string, error) {
 }
 
 func sweep(ctx context.Context, dir string, dryRun bool) (bool, error) {
+	if dryRun {
+		return abandoned(dir + lockSuffix)
+	}
 	if _, err := os.Lstat(dir + lockSuffix); !errors.Is(err, fs.ErrNotExist) {
 		l, err := Exclusive(ctx, dir+lockSuffix, 0)
 		var held *HeldError
@@ -127,9 +135,6 @@ func sweep(ctx context.Context, dir string, dryRun bool) (bool, error) {
 		}
 		defer l.Release() //nolint:errcheck // the file is about to be gone
 	}
-	if dryRun {
-		return true, nil
-	}
 	if err := os.RemoveAll(dir); err != nil {
 		return false, err
 	}
@@ -137,6 +142,28 @@ func sweep(ctx context.Context, dir string, dryRun bool) (bool, error) {
 		return false, err
 	}
 	return true, nil
+}
+
+// abandoned tells whether nobody holds a lock, without writing anything.
+func abandoned(path string) (bool, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	for {
+		switch err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); {
+		case err == nil:
+			return true, nil
+		case errors.Is(err, unix.EWOULDBLOCK):
+			return false, nil
+		case !errors.Is(err, unix.EINTR):
+			return false, &fs.PathError{Op: "flock", Path: path, Err: err}
+		}
+	}
 }
 
 // Doomed is the name of something that is about to be removed: a leftover already.

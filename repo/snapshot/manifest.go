@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // ManifestFile says of a snapshot what its packages do not.
@@ -52,12 +53,24 @@ func Digest(b []byte) string {
 // ReadManifest reads the manifest of the snapshot in dir, wherever it lies. The
 // id is the one that the snapshot should have.
 func ReadManifest(dir string) (m Manifest, id string, err error) {
-	f, err := os.Open(filepath.Join(dir, ManifestFile))
+	f, err := os.OpenFile(filepath.Join(dir, ManifestFile), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return m, "", err
 	}
 	defer f.Close()
+	if err := regular(f); err != nil {
+		return m, "", err
+	}
 	return decode(f)
+}
+
+// regular refuses pipes, folders and whatever else may have a manifest's name.
+func regular(f *os.File) error {
+	fi, err := f.Stat()
+	if err == nil && !fi.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", ManifestFile)
+	}
+	return err
 }
 
 func readManifest(r io.Reader, id string) (Manifest, error) {

@@ -62,6 +62,9 @@ func open(root, target, id string) (Snapshot, error) {
 		return Snapshot{}, err
 	}
 	defer f.Close()
+	if err := regular(f); err != nil {
+		return Snapshot{}, err
+	}
 	m, err := readManifest(f, id)
 	if err != nil {
 		return Snapshot{}, err

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/repo/snapshot"
@@ -58,7 +59,17 @@ func TestOpen(t *testing.T) {
 	old := written(t, root, func(m *snapshot.Manifest) { m.Version = 1 })
 	escape := strings.Repeat("2", 32)
 	require.NoError(t, os.Symlink("/etc", filepath.Join(root, "snapshots", "EL_9", escape)))
+	pipe, folder := strings.Repeat("3", 32), strings.Repeat("4", 32)
+	require.NoError(t, os.MkdirAll(filepath.Join(root, "snapshots", "EL_9", pipe), 0o755))
+	require.NoError(t, unix.Mkfifo(filepath.Join(root, "snapshots", "EL_9", pipe, snapshot.ManifestFile), 0o644))
+	require.NoError(t, os.MkdirAll(filepath.Join(root, "snapshots", "EL_9", folder, snapshot.ManifestFile), 0o755))
+	for _, id := range []string{pipe, folder} {
+		_, _, err := snapshot.ReadManifest(filepath.Join(root, "snapshots", "EL_9", id))
+		require.EqualError(t, err, "snapshot.json is no regular file")
+	}
 	for _, test := range []struct{ target, id, want string }{
+		{"EL_9", pipe, "snapshot.json is no regular file"},
+		{"EL_9", folder, "snapshot.json is no regular file"},
 		{"EL_9", strings.Repeat("f", 32), "no such file"},
 		{"EL_9", "../" + id, "its id is not 32 hexadecimal digits"},
 		{"EL_9", strings.ToUpper(id), "its id is not 32 hexadecimal digits"},
