@@ -17,6 +17,7 @@ import (
 
 	"github.com/ohpc-build/ohpc-build/builder"
 	"github.com/ohpc-build/ohpc-build/matrix/execute"
+	"github.com/ohpc-build/ohpc-build/matrix/host"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/matrix/schedule"
@@ -49,7 +50,8 @@ func (m *Matrix) build(ctx context.Context) error {
 	}
 	var mu sync.Mutex // guards the report
 	run := m.jobs.Plan.ToRun()
-	tasks, room := m.tasks(run)
+	room := host.Room(m.opt.State, m.opt.Jobs)
+	tasks := host.Tasks(run, room)
 	if e, ok := stage.(Expecter); ok {
 		for _, j := range run.Jobs {
 			e.Expect(j.ID, j.Takes)
@@ -59,7 +61,7 @@ func (m *Matrix) build(ctx context.Context) error {
 		tasks[i].Run = func(ctx context.Context, place schedule.Place) error {
 			stage.Begin(j.ID)
 			begin := time.Since(m.begun)
-			row, err := m.runJob(ctx, j, coresOf(j, room, place))
+			row, err := m.runJob(ctx, j, host.Cores(j, room, place))
 			row.Begin, row.Slot = report.Seconds(begin), place.Slot+1
 			mu.Lock()
 			defer mu.Unlock()

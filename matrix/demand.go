@@ -14,6 +14,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/builder/image/debian"
 	"github.com/ohpc-build/ohpc-build/builder/resolve"
 	"github.com/ohpc-build/ohpc-build/internal/store"
+	"github.com/ohpc-build/ohpc-build/matrix/host"
 	"github.com/ohpc-build/ohpc-build/matrix/jobs"
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
@@ -71,7 +72,7 @@ func (e extender) Download(ctx context.Context, c *jobs.Cell, names []string) ([
 	debs, err := e.m.bootstrap(from, nil).Download(ctx, system, c.Arch, names, dir)
 	var missing *debian.MissingError
 	if errors.As(err, &missing) {
-		return nil, &HostError{Problems: []error{missing}}
+		return nil, &host.Error{Problems: []error{missing}}
 	}
 	if err != nil {
 		return nil, err

@@ -1,20 +1,17 @@
 package matrix
 
-import "strings"
+import "github.com/ohpc-build/ohpc-build/matrix/host"
 
-// HostError says that the host lacks something that a run needs. Each problem is
-// one sentence and says what mends it.
-type HostError struct{ Problems []error }
+// What stations of the line find out, and who calls the line decides by.
+type (
+	HostError = host.Error     // the host lacks something that a run needs
+	FullError = host.FullError // a file system is full
+)
 
-func (e *HostError) Error() string {
-	lines := make([]string, len(e.Problems))
-	for i, p := range e.Problems {
-		lines[i] = p.Error()
-	}
-	return "this host is not ready (ohpc-build doctor checks again):\n  " + strings.Join(lines, "\n  ")
+// ExplainFull is [host.ExplainFull].
+func ExplainFull(err error, state string, others ...string) error {
+	return host.ExplainFull(err, state, others...)
 }
-
-func (e *HostError) Unwrap() []error { return e.Problems }
 
 // UsageError is a mistake in what the program was asked or given: options,
 // configuration or recipes.

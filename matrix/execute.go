@@ -11,6 +11,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/matrix/execute"
+	"github.com/ohpc-build/ohpc-build/matrix/host"
 )
 
 // newBuilder is a builder whose roots are in a state folder.
@@ -20,7 +21,7 @@ func newBuilder(state string, st *store.Store, sb *sandbox.Runtime, options ...b
 
 // Execute runs the one job that a file describes, with the options' state folder and
 // runtime and nothing else: neither a catalogue nor a plan is needed. The error is a
-// *HostError when the host, and not the build, is at fault, so that it can be tried
+// *host.Error when the host, and not the build, is at fault, so that it can be tried
 // again or elsewhere.
 func Execute(ctx context.Context, opt Options, file string, log io.Writer) (*execute.Outcome, error) {
 	state, err := filepath.Abs(opt.State)
@@ -29,7 +30,7 @@ func Execute(ctx context.Context, opt Options, file string, log io.Writer) (*exe
 	}
 	sb, err := sandbox.New(opt.Runtime, filepath.Join(state, "run"))
 	if err != nil {
-		return nil, &HostError{Problems: []error{err}}
+		return nil, &host.Error{Problems: []error{err}}
 	}
 	if err := sb.Clean(); err != nil {
 		return nil, err
@@ -44,7 +45,7 @@ func Execute(ctx context.Context, opt Options, file string, log io.Writer) (*exe
 	case errors.As(err, &wrong):
 		return nil, &UsageError{err}
 	case err != nil && passing(err):
-		return nil, &HostError{Problems: []error{err}}
+		return nil, &host.Error{Problems: []error{err}}
 	}
-	return outcome, ExplainFull(err, state)
+	return outcome, host.ExplainFull(err, state)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/builder/image/debian"
 	"github.com/ohpc-build/ohpc-build/builder/resolve"
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
+	"github.com/ohpc-build/ohpc-build/matrix/host"
 	"github.com/ohpc-build/ohpc-build/matrix/trial"
 	"github.com/ohpc-build/ohpc-build/recipes/source"
 )
@@ -83,7 +84,7 @@ func passing(err error) bool {
 		network    net.Error
 	)
 	switch {
-	case errors.As(ExplainFull(err, "."), new(*FullError)), errors.Is(err, context.DeadlineExceeded): // a limit of our own
+	case errors.As(host.ExplainFull(err, "."), new(*host.FullError)), errors.Is(err, context.DeadlineExceeded): // a limit of our own
 		return false
 	case errors.As(err, &fetch):
 		return fetch.Passing()

@@ -2,162 +2,20 @@ package matrix
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"os/exec"
-	"os/user"
-	"path/filepath"
-	"strconv"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/ohpc-build/ohpc-build/builder/emulate"
-	"github.com/ohpc-build/ohpc-build/builder/rootless"
-	"github.com/ohpc-build/ohpc-build/builder/sandbox"
+	"github.com/ohpc-build/ohpc-build/matrix/host"
 )
 
-// minimumFree is how much room a run wants on the state's file system, in bytes:
-// an image and its unpacked layers, sources, build roots and a build for each of
-// two architectures.
-const minimumFree = 6 << 30
-
-// overflowUser is who owns files of users without a number in a user namespace
-// (linux: /proc/sys/kernel/overflowuid).
-const overflowUser = 65534
-
 // CheckHost says what the host lacks for this run, all of it at once. The error
-// is a *HostError.
+// is a [*host.Error].
 func (m *Matrix) CheckHost(ctx context.Context) error {
-	var problems []error
-	add := func(err error) {
-		if err != nil {
-			problems = append(problems, err)
-		}
-	}
-	add(rootless.Check()) // a process that could become root of a namespace has
-	if err := checkOwner(m.opt.State); err != nil {
-		add(err)
-	} else if os.Geteuid() == 0 {
-		add(checkFileSystem(m.opt.State))
-	}
-	if _, err := sandbox.New(m.opt.Runtime, filepath.Join(m.opt.State, "run")); err != nil {
-		add(err)
-	}
-	add(checkSpace(m.opt.State, minimumFree))
-	asked := map[string]bool{}
-	for _, c := range m.cells {
-		if !asked[c.Arch] {
-			asked[c.Arch] = true
-			add(emulate.Preflight(ctx, c.Arch))
-		}
-		if c.Target.Image.Bootstrap != nil {
-			if _, err := exec.LookPath("mmdebstrap"); err != nil && !asked["mmdebstrap"] {
-				asked["mmdebstrap"] = true
-				add(fmt.Errorf("mmdebstrap is not installed, which makes the image of %s; run: sudo sh ci/setup-host.sh, or install the package mmdebstrap", c.Target.Name))
-			}
-		}
-	}
-	if len(problems) > 0 {
-		return &HostError{Problems: problems}
-	}
-	return nil
+	return host.Check(ctx, m.opt.State, m.opt.Runtime, m.cells)
 }
 
 // Gaps lists the limits of recipes that the kernel does not hold for a build as a
 // whole on this host, and at last what would mend it; nothing when it holds all.
-func (m *Matrix) Gaps() ([]string, error) {
-	r, err := sandbox.New(m.opt.Runtime, filepath.Join(m.opt.State, "run"))
-	if err != nil {
-		return nil, &HostError{Problems: []error{err}}
-	}
-	gaps := r.Gaps()
-	if len(gaps) > 0 {
-		gaps = append(gaps, groupsRemedy(rootless.Inside(), unified()))
-	}
-	return gaps, nil
-}
+func (m *Matrix) Gaps() ([]string, error) { return host.Gaps(m.opt.State, m.opt.Runtime) }
 
-// groupsRemedy says how to get control groups: for a user of a namespace or root,
-// on a host with version 2 only or not.
-func groupsRemedy(mapped, unified bool) string {
-	switch {
-	case mapped && unified:
-		return "to have control groups, run: systemd-run --user --scope --property=Delegate=yes ohpc-build …"
-	case mapped:
-		return "to have control groups, run ohpc-build as root: those of version 1 are not for ordinary users"
-	}
-	return "to have control groups, make /sys/fs/cgroup writable; in a container: start it privileged"
-}
-
-// unified says whether control groups are those of version 2 only.
-func unified() bool {
-	var fs unix.Statfs_t
-	return unix.Statfs("/sys/fs/cgroup", &fs) == nil && fs.Type == unix.CGROUP2_SUPER_MAGIC
-}
-
-// checkOwner refuses a state folder of another user's: what root leaves in a
-// user's is not the user's to remove, and what a user may write root must not
-// build from.
-func checkOwner(dir string) error {
-	var st unix.Stat_t
-	if err := unix.Stat(dir, &st); err != nil {
-		return fmt.Errorf("the state folder %s: %w", dir, err)
-	}
-	if me := os.Geteuid(); int(st.Uid) != me {
-		return fmt.Errorf("the state folder %s belongs to another user (%s): every user has a state folder of their own; name one with --state", dir, ownerName(st.Uid))
-	}
-	return nil
-}
-
-// checkFileSystem refuses a state folder where root file systems cannot lie. Network
-// file systems know nothing of a user's subordinate ids, or of attributes, and homes
-// of clusters are often on one.
-func checkFileSystem(dir string) error {
-	tmp, err := os.MkdirTemp(dir, "trial-")
-	if err != nil {
-		return fmt.Errorf("the state folder: %w", err)
-	}
-	defer os.RemoveAll(tmp)
-	attribute := "trusted.overlay.opaque"
-	if rootless.Inside() {
-		attribute = "user.overlay.opaque"
-	}
-	for _, needed := range []struct {
-		what string
-		try  func() error
-	}{
-		{"files of several users", func() error { return unix.Lchown(tmp, 1000, 1000) }},
-		{"extended attributes", func() error { return unix.Lsetxattr(tmp, attribute, []byte("y"), 0) }},
-		{"marks of deleted files", func() error { return unix.Mknod(filepath.Join(tmp, "whiteout"), unix.S_IFCHR, 0) }},
-	} {
-		if err := needed.try(); err != nil {
-			return fmt.Errorf("the file system of the state folder %s cannot hold %s (%w), as root file systems need them; name a folder on a local disk with --state", dir, needed.what, err)
-		}
-	}
-	return nil
-}
-
-// ownerName names a user. Whoever has no number in this user namespace is called
-// by the number that stands for all of them (linux: user_namespaces(7)).
-func ownerName(uid uint32) string {
-	if rootless.Inside() && uid == overflowUser {
-		return "of no number in this user namespace"
-	}
-	if u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10)); err == nil {
-		return u.Username
-	}
-	return fmt.Sprintf("number %d", uid)
-}
-
-func checkSpace(dir string, want uint64) error {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err != nil {
-		return fmt.Errorf("the state folder %s: %w", dir, err)
-	}
-	free := fs.Bavail * uint64(fs.Bsize)
-	if free < want {
-		return fmt.Errorf("the file system of %s has %.1f GiB free, a run wants %.1f; free some (ohpc-build cache list --state %s shows what it holds, cache gc removes what is not needed), or name another folder with --state",
-			dir, float64(free)/(1<<30), float64(want)/(1<<30), dir)
-	}
-	return nil
-}
+// Fits says which of the plan's jobs could never run on this host. The error is a
+// [*host.Error]. [Matrix.Plan] or one of the runs must have come before.
+func (m *Matrix) Fits() error { return host.Fits(m.jobs.Plan, m.opt.State, m.opt.Jobs) }

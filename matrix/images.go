@@ -17,6 +17,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/builder/image"
 	"github.com/ohpc-build/ohpc-build/builder/image/bridge"
 	"github.com/ohpc-build/ohpc-build/builder/image/debian"
+	"github.com/ohpc-build/ohpc-build/matrix/host"
 	"github.com/ohpc-build/ohpc-build/matrix/jobs"
 	"github.com/ohpc-build/ohpc-build/recipes"
 )
@@ -155,7 +156,7 @@ func (m *Matrix) provideImage(ctx context.Context, images *image.Images, c *jobs
 	if err != nil {
 		var missing *debian.MissingError
 		if errors.As(err, &missing) {
-			return nil, &HostError{Problems: []error{missing}}
+			return nil, &host.Error{Problems: []error{missing}}
 		}
 		if c.Target.Image.Reference != "" {
 			return nil, fmt.Errorf("the image of %s: %w; another image is given to a target under targets: in ohpc-build.yaml", c, err)

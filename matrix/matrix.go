@@ -21,6 +21,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/matrix/execute"
+	"github.com/ohpc-build/ohpc-build/matrix/host"
 	"github.com/ohpc-build/ohpc-build/matrix/jobs"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
@@ -404,7 +405,7 @@ func (m *Matrix) steps(ctx context.Context, steps []step) error {
 		m.opt.Log.Debug("step begins", "step", s.name)
 		if err := s.run(ctx); err != nil {
 			m.opt.Log.Debug("step failed", "step", s.name, "seconds", time.Since(begin).Seconds(), "error", err)
-			return ExplainFull(err, m.opt.State, m.opt.Out)
+			return host.ExplainFull(err, m.opt.State, m.opt.Out)
 		}
 		m.opt.Log.Debug("step done", "step", s.name, "seconds", time.Since(begin).Seconds())
 	}
@@ -457,7 +458,7 @@ func (m *Matrix) prepare(ctx context.Context) error {
 	}
 	var err error
 	if m.sandbox, err = sandbox.New(m.opt.Runtime, filepath.Join(m.opt.State, "run")); err != nil {
-		return &HostError{Problems: []error{err}}
+		return &host.Error{Problems: []error{err}}
 	}
 	if err := m.sandbox.Clean(); err != nil {
 		return err

@@ -21,6 +21,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/builder/emulate"
 	"github.com/ohpc-build/ohpc-build/internal/testenv"
 	"github.com/ohpc-build/ohpc-build/matrix"
+	"github.com/ohpc-build/ohpc-build/matrix/host"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/recipes/catalog"
 	"github.com/ohpc-build/ohpc-build/recipes/load"
@@ -413,8 +414,8 @@ func TestWhatTheHostLacksIsToldAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	t.Setenv("PATH", t.TempDir())
 	err = m.CheckHost(t.Context())
-	var host *matrix.HostError
-	require.ErrorAs(t, err, &host)
+	var lacks *host.Error
+	require.ErrorAs(t, err, &lacks)
 	require.ErrorContains(t, err, "no-such-runtime is not installed")
 	require.ErrorContains(t, err, "mmdebstrap is not installed")
 }

@@ -1,4 +1,4 @@
-package matrix
+package host
 
 import (
 	"archive/tar"
@@ -182,8 +182,8 @@ func TestOtherErrorsAreNotOfAFullDisk(t *testing.T) {
 		require.Equal(t, err, ExplainFull(err, dir, dir))
 	}
 	if n, err := cache.Free(dir); err == nil && n >= minimumFree {
-		failed := &FailedError{What: "1 of 2 jobs failed; the first: x: write error: No space left on device"}
-		require.Equal(t, error(failed), ExplainFull(failed, dir, dir), "a package's test has said so: there is room")
+		failed := errors.New("1 of 2 jobs failed; the first: x: write error: No space left on device")
+		require.Equal(t, failed, ExplainFull(failed, dir, dir), "a package's test has said so: there is room")
 	}
 	absent := &fs.PathError{Op: "write", Path: filepath.Join(dir, "gone/with/its/folder"), Err: unix.EDQUOT}
 	err := ExplainFull(fmt.Errorf("writing: %w", absent), dir, dir)

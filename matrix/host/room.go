@@ -1,4 +1,4 @@
-package matrix
+package host
 
 import (
 	"fmt"
@@ -27,21 +27,22 @@ const (
 // diskReserve is what builds leave free on the state folder's file system, in bytes.
 const diskReserve = 1 << 30
 
-// room is what all builds at a time may use on this host.
-func (m *Matrix) room() schedule.Room {
-	room := schedule.Room{Slots: m.opt.Jobs, Resources: schedule.Resources{Cores: runtime.NumCPU()}}
+// Room is what so many builds at a time may use on this host together, with their state
+// folder there.
+func Room(state string, slots int) schedule.Room {
+	room := schedule.Room{Slots: slots, Resources: schedule.Resources{Cores: runtime.NumCPU()}}
 	// Builds without a limit of their own get as much (package sandbox).
 	room.Memory = hostMemory("/") / 8 * 7
 	var fs unix.Statfs_t
-	if err := unix.Statfs(m.opt.State, &fs); err == nil {
+	if err := unix.Statfs(state, &fs); err == nil {
 		room.Disk = max(int64(fs.Bavail)*fs.Bsize-diskReserve, 1)
 	}
 	return room
 }
 
-// tasks are jobs for the scheduler, and the room that there is for them.
-func (m *Matrix) tasks(p *plan.Plan) ([]schedule.Task, schedule.Room) {
-	room := m.room()
+// Tasks are jobs for the scheduler, in that room: those that do not say what they use
+// are held to their shares of it.
+func Tasks(p *plan.Plan, room schedule.Room) []schedule.Task {
 	share := schedule.Resources{
 		Memory: min(room.Memory/int64(room.Slots), usualMemory),
 		Disk:   min(room.Disk/int64(room.Slots), usualDisk),
@@ -61,24 +62,25 @@ func (m *Matrix) tasks(p *plan.Plan) ([]schedule.Task, schedule.Room) {
 		}
 		u.Cores = min(u.Cores, room.Cores) // what it can make use of, not what it must have
 	}
-	return tasks, room
+	return tasks
 }
 
-// coresOf is how many cores a job gets that begins now: as many as its recipe can make
+// Cores is how many cores a job gets that begins now: as many as its recipe can make
 // use of, otherwise its share among those that run. The last job of a chain, alone,
 // has all; and those that begin while it runs have their shares all the same, as
 // processors can be shared and memory cannot.
-func coresOf(j *plan.Job, room schedule.Room, place schedule.Place) int {
+func Cores(j *plan.Job, room schedule.Room, place schedule.Place) int {
 	if j.Uses.Cores > 0 {
 		return min(j.Uses.Cores, room.Cores)
 	}
 	return (room.Cores + place.Number - 1) / place.Number
 }
 
-// Fits says which of the plan's jobs could never run on this host. The error is a
-// *HostError. [Matrix.Plan] or one of the runs must have come before.
-func (m *Matrix) Fits() error {
-	tasks, room := m.tasks(m.jobs.Plan.ToRun())
+// Fits says which of the plan's jobs could never run on this host, with that state folder
+// and so many at a time. The error is an *Error. Jobs that have results need not fit.
+func Fits(p *plan.Plan, state string, slots int) error {
+	room := Room(state, slots)
+	tasks := Tasks(p.ToRun(), room)
 	type need struct {
 		recipe string
 		want   schedule.Resources
@@ -86,7 +88,7 @@ func (m *Matrix) Fits() error {
 	jobs := map[need][]string{}
 	var order []need
 	for _, e := range schedule.Check(tasks, room) {
-		n := need{m.jobs.Plan.Job(e.Task).Recipe, e.Want}
+		n := need{p.Job(e.Task).Recipe, e.Want}
 		if jobs[n] == nil {
 			order = append(order, n)
 		}
@@ -94,16 +96,16 @@ func (m *Matrix) Fits() error {
 	}
 	var problems []error
 	for _, n := range order {
-		problems = append(problems, m.tooLarge(jobs[n], n.want, room))
+		problems = append(problems, tooLarge(jobs[n], n.want, room, state))
 	}
 	if len(problems) > 0 {
-		return &HostError{Problems: problems}
+		return &Error{Problems: problems}
 	}
 	return nil
 }
 
 // tooLarge says of jobs what they need, what there is, and what would do.
-func (m *Matrix) tooLarge(ids []string, want schedule.Resources, room schedule.Room) error {
+func tooLarge(ids []string, want schedule.Resources, room schedule.Room, state string) error {
 	which := ids[0]
 	if len(ids) > 1 {
 		which += fmt.Sprintf(" (and %d more jobs of its recipe)", len(ids)-1)
@@ -116,7 +118,7 @@ func (m *Matrix) tooLarge(ids []string, want schedule.Resources, room schedule.R
 	}
 	if want.Disk > 0 {
 		parts = append(parts, fmt.Sprintf("needs %s of disk, and builds may use %s on the file system of %s; free %s there (ohpc-build cache list --state %s shows what it holds), or name a folder on another file system with --state",
-			gib(want.Disk), gib(room.Disk), m.opt.State, gib(want.Disk-room.Disk), m.opt.State))
+			gib(want.Disk), gib(room.Disk), state, gib(want.Disk-room.Disk), state))
 	}
 	return fmt.Errorf("%s %s", which, strings.Join(parts, "; and it "))
 }
