@@ -1,12 +1,16 @@
 package matrix_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 
@@ -54,9 +58,14 @@ func TestRebuiltOverAnOlderRepository(t *testing.T) {
 	require.ErrorContains(t, err, "raise the version or the release")
 
 	spec := l.files["components/test/server/SPECS/server.spec"]
+	// Users have the repository from a web server.
+	server := httptest.NewServer(http.FileServer(http.Dir(filepath.Join(l.opt.Out, "repos"))))
+	defer server.Close()
+	l.opt.Overlay.On = server.URL + "/OpenHPC/3/Debian_12"
 	spec.Data = []byte(strings.Replace(string(spec.Data), "Release: 1\n", "Release: 2\n", 1))
 	r, err = l.new(t).Run(t.Context())
 	require.NoError(t, err, r.Failures())
+	l.opt.Overlay.On = base
 	require.Equal(t, 2, r.Snapshots[0].Packages, "the rebuilt one and its source, nothing else")
 	require.Equal(t, "repos/OpenHPC/3/updates/Debian_12", r.Snapshots[0].Path)
 	got = results(r)
@@ -134,6 +143,8 @@ func TestWhatCannotBeAnOverlay(t *testing.T) {
 	refused("its metadata are not signed")
 	require.NoError(t, os.WriteFile(filepath.Join(l.opt.Overlay.On, rpmmd.RepomdFile+".asc"), []byte("no signature"), 0o644))
 	refused("name the public key that it is signed with")
+	l.opt.Overlay.On = "http://127.0.0.1:1/nothing"
+	refused("connection refused")
 	l.opt.Recipes = nil
 	refused("name the recipes")
 }
@@ -150,4 +161,48 @@ func TestTheSameRunAgain(t *testing.T) {
 		require.NotContains(t, r.Cells[0].Brief, "upgrade")
 		require.NotContains(t, r.Cells[0].Missing, "upgrade of all packages with dnf: skipped")
 	}
+}
+
+// TestAnOverlayWithoutTests comes after one with tests, in the channel that users rely
+// on: it proves nothing less. A whole repository without tests has proven nothing.
+func TestAnOverlayWithoutTests(t *testing.T) {
+	l := newLine(t)
+	l.require("closure", "suite")
+	const test = "tests: [tests/x.bats]\n"
+	release := func(name, more, n string) {
+		l.component(name, more, "", file(name, n))
+		spec := l.files["components/test/"+name+"/SPECS/"+name+".spec"]
+		spec.Data = []byte(strings.Replace(string(spec.Data), "Release: 1\n", "Release: "+n+"\n", 1))
+	}
+	release("plain", "", "1")
+	l.opt.Allow.TechPreview = true
+	r, err := l.new(t).Run(t.Context())
+	require.NoError(t, err, r.Failures())
+	require.Equal(t, "suite: not run", r.Cells[0].Brief, "no overlay")
+
+	l.files["components/test/tried/tests/x.bats"] = &fstest.MapFile{Data: []byte("@test 'one' { cat /opt/ohpc/test/tried; }\n# " + l.opt.Out)}
+	release("tried", test, "1")
+	l.opt.Allow.TechPreview = false
+	r, err = l.new(t).Run(t.Context())
+	require.NoError(t, err, r.Failures())
+	require.Equal(t, report.Supported, r.Cells[0].Status)
+
+	l.opt.Overlay, l.opt.Channel = matrix.Overlay{On: filepath.Join(l.opt.Out, "repos/OpenHPC/3/Debian_12")}, layout.Updates
+	for i, name := range []string{"tried", "plain", "tried", "plain"} {
+		more := ""
+		if name == "tried" {
+			more = test
+		}
+		l.opt.Recipes = []string{name}
+		release(name, more, strconv.Itoa(i+2))
+		r, err = l.new(t).Run(t.Context())
+		require.NoError(t, err, r.Failures())
+		require.Equal(t, report.Supported, r.Cells[0].Status, r.Cells[0].Brief)
+		if name == "plain" {
+			n := slices.IndexFunc(r.Checks, func(c report.Check) bool { return c.Name == "suite" })
+			require.Equal(t, report.Skip, r.Checks[n].Result, "it is told why")
+			require.Equal(t, "the overlay has nothing to check for this cell", r.Checks[n].Reason)
+		}
+	}
+	require.Len(t, published(t, l), 4)
 }
