@@ -1,6 +1,7 @@
 package matrix
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -288,7 +289,7 @@ func (l *jobLog) Close() {
 }
 
 func (m *Matrix) createLog(name string) (*os.File, error) {
-	dir := filepath.Join(m.opt.Out, "report", "logs")
+	dir := filepath.Join(m.opt.Out, cmp.Or(m.reports, ReportFolder), "logs")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("creating a log: %w", err)
 	}

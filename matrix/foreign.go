@@ -36,15 +36,23 @@ type Foreign struct {
 	From, Base string
 }
 
+// Folders in the output folder: of the report of a run, and of that of checks of a
+// repository that anybody made.
+const (
+	ReportFolder   = "report"
+	ValidateFolder = "validate"
+)
+
 // Check runs checks on a repository in each of the run's cells. Nothing of earlier
-// runs is believed. The rows tell what failed; the error is for what kept a check
+// runs is believed. Logs are in [ValidateFolder]: what a run left in [ReportFolder] is
+// the run's. The rows tell what failed; the error is for what kept a check
 // from being run, and a *UsageError when there is nothing to check.
 func (m *Matrix) Check(ctx context.Context, f Foreign) ([]report.Check, error) {
 	exceptions, withTests := m.exceptions(), tested(m.opt.Catalog.Recipes)
 	// No recipe is built: neither a key nor a tool chain is wanted for one.
 	catalog := *m.opt.Catalog
 	catalog.Recipes = nil
-	m.opt.Catalog, m.planOnly = &catalog, true
+	m.opt.Catalog, m.planOnly, m.reports = &catalog, true, ValidateFolder
 	var rows []report.Check
 	err := m.steps(ctx, []step{
 		{"host", m.prepare},
@@ -57,7 +65,7 @@ func (m *Matrix) Check(ctx context.Context, f Foreign) ([]report.Check, error) {
 	return rows, err
 }
 
-// CheckAndReport is Check, with a report in <out>/report like that of a run. The error
+// CheckAndReport is Check, with a report in [ValidateFolder] like that of a run. The error
 // is a *FailedError when checks failed.
 func (m *Matrix) CheckAndReport(ctx context.Context, f Foreign) (*report.Run, error) {
 	var err error
@@ -68,7 +76,7 @@ func (m *Matrix) CheckAndReport(ctx context.Context, f Foreign) (*report.Run, er
 	m.report.Cells = m.reportCells()
 	m.report.Slots = m.opt.Jobs
 	m.report.Close(m.report.Started.Add(time.Since(m.begun)))
-	if werr := write.Folder(filepath.Join(m.opt.Out, "report"), m.report); werr != nil || err != nil {
+	if werr := write.Folder(filepath.Join(m.opt.Out, ValidateFolder), m.report); werr != nil || err != nil {
 		return m.report, errors.Join(err, werr)
 	}
 	return m.report, failedChecks(m.report.Checks, "")

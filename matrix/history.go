@@ -147,7 +147,7 @@ func samples(all []state.Sample, of map[string]sampled) map[string][]report.Samp
 // folder.
 func (m *Matrix) compare() {
 	// A report that cannot be read is replaced by one that can.
-	if previous, err := report.CompareWith(filepath.Join(m.opt.Out, "report"), m.report); err == nil {
+	if previous, err := report.CompareWith(filepath.Join(m.opt.Out, ReportFolder), m.report); err == nil {
 		m.report.Previous = previous
 	}
 }

@@ -89,7 +89,7 @@ func (m *Matrix) writeLock(j *plan.Job) error {
 	if err != nil {
 		return fmt.Errorf("writing the lock of %s: %w", j.ID, err)
 	}
-	dir := filepath.Join(m.opt.Out, "report", "locks")
+	dir := filepath.Join(m.opt.Out, ReportFolder, "locks")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("writing the lock of %s: %w", j.ID, err)
 	}

@@ -102,6 +102,7 @@ type Matrix struct {
 
 	whole    bool   // a repository is made, not only packages
 	planOnly bool   // nothing is built
+	reports  string // folder of logs in the output folder; default: ReportFolder
 	scratch  string // a working folder that lasts as long as the run
 	store    *store.Store
 	sandbox  *sandbox.Runtime
@@ -441,7 +442,7 @@ func (m *Matrix) finish(err error) (*report.Run, error) {
 	// A clock that was set meanwhile does not count.
 	m.report.Close(m.report.Started.Add(time.Since(m.begun)))
 	m.endRun()
-	if werr := write.Folder(filepath.Join(m.opt.Out, "report"), m.report); werr != nil {
+	if werr := write.Folder(filepath.Join(m.opt.Out, ReportFolder), m.report); werr != nil {
 		return m.report, errors.Join(err, werr)
 	}
 	return m.report, err

@@ -109,7 +109,7 @@ func (m *Matrix) verifyJob(ctx context.Context, v *verify.Verifier, j *plan.Job)
 		return row, fmt.Errorf("verifying %s: %w", j.ID, err)
 	}
 	name := "verify/" + strings.ReplaceAll(j.ID, "/", "_")
-	if err := m.tellOutcome(ctx, v, outcome, filepath.Join(m.opt.Out, "report", name)); err != nil {
+	if err := m.tellOutcome(ctx, v, outcome, filepath.Join(m.opt.Out, ReportFolder, name)); err != nil {
 		return row, fmt.Errorf("verifying %s: %w", j.ID, err)
 	}
 	row.Result, row.Reason = report.Pass, outcome.Summary()

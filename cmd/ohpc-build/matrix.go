@@ -113,6 +113,11 @@ const maxRetry = 8
 
 // conclude prints how a run went. What the table shows is not said again.
 func (f *flags) conclude(cmd *cobra.Command, r *report.Run, err error) error {
+	return f.concludeIn(cmd, filepath.Join(f.out, matrix.ReportFolder), r, err)
+}
+
+// concludeIn is conclude for a run whose report is in a folder.
+func (f *flags) concludeIn(cmd *cobra.Command, dir string, r *report.Run, err error) error {
 	out := cmd.OutOrStdout()
 	if len(r.Jobs)+len(r.Checks) > 0 && !f.quiet {
 		fmt.Fprintln(out)
@@ -120,7 +125,6 @@ func (f *flags) conclude(cmd *cobra.Command, r *report.Run, err error) error {
 			return terr
 		}
 	}
-	dir := filepath.Join(f.out, "report")
 	for _, line := range r.FailuresIn(dir) {
 		fmt.Fprintln(out, "\n"+line)
 	}

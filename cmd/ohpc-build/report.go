@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ohpc-build/ohpc-build/matrix"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/matrix/report/excerpt"
 	"github.com/ohpc-build/ohpc-build/matrix/report/junit"
@@ -22,11 +24,12 @@ import (
 var reportFormats = []string{"text", "markdown", "json", "junit", "trace", "html"}
 
 func newReport(f *flags) *cobra.Command {
-	var format string
+	var dir, format string
 	cmd := &cobra.Command{
 		Use:   "report",
 		Short: "Print the report of the last run again, in another form",
-		Long: `report reads <out>/report/matrix.json, which the last run left, and prints it:
+		Long: `report reads <out>/report/matrix.json, which the last run left, or that of --dir,
+such as <out>/validate of validate all, and prints it:
 
   text      the table, failures and the summary, as the run itself did
   markdown  a comment for a pull request, of 60 kB at most
@@ -37,20 +40,21 @@ func newReport(f *flags) *cobra.Command {
 
 The exit status tells whether it could be printed, not how the run went.`,
 		Example: `  ohpc-build report
-  ohpc-build report --format markdown > comment.md`,
+  ohpc-build report --format markdown > comment.md
+  ohpc-build report --dir out/validate`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.printReport(cmd.OutOrStdout(), format)
+			return f.printReport(cmd.OutOrStdout(), cmp.Or(dir, filepath.Join(f.out, matrix.ReportFolder)), format)
 		},
 	}
+	cmd.Flags().StringVar(&dir, "dir", "", "`folder` of the report (default: report in the output folder)")
 	cmd.Flags().StringVar(&format, "format", reportFormats[0], "`form` of the report: "+strings.Join(reportFormats, ", "))
 	return cmd
 }
 
-func (f *flags) printReport(w io.Writer, format string) error {
-	dir := filepath.Join(f.out, "report")
+func (f *flags) printReport(w io.Writer, dir, format string) error {
 	print, ok := map[string]func(*report.Run, map[string]*excerpt.Excerpt) error{
-		"text":     func(r *report.Run, _ map[string]*excerpt.Excerpt) error { return f.printText(w, r) },
+		"text":     func(r *report.Run, _ map[string]*excerpt.Excerpt) error { return f.printText(w, r, dir) },
 		"markdown": func(r *report.Run, logs map[string]*excerpt.Excerpt) error { return markdown.Write(w, r, logs) },
 		"json":     func(r *report.Run, _ map[string]*excerpt.Excerpt) error { return printJSON(w, r) },
 		"junit":    func(r *report.Run, logs map[string]*excerpt.Excerpt) error { return junit.Write(w, r, logs) },
@@ -62,7 +66,7 @@ func (f *flags) printReport(w io.Writer, format string) error {
 	}
 	r, err := report.Read(dir)
 	if errors.Is(err, os.ErrNotExist) {
-		return usageError("there is no report in %s: a run leaves one (ohpc-build matrix), or name its folder with --out", dir)
+		return usageError("there is no report in %s: a run leaves one (ohpc-build matrix), or name its folder with --dir", dir)
 	}
 	if err != nil {
 		return &statusError{exitUsage, err}
@@ -74,13 +78,13 @@ func (f *flags) printReport(w io.Writer, format string) error {
 	return print(r, logs)
 }
 
-func (f *flags) printText(w io.Writer, r *report.Run) error {
+func (f *flags) printText(w io.Writer, r *report.Run, dir string) error {
 	if !f.quiet {
 		if err := r.Table(w); err != nil {
 			return err
 		}
 	}
-	for _, line := range r.FailuresIn(filepath.Join(f.out, "report")) {
+	for _, line := range r.FailuresIn(dir) {
 		fmt.Fprintln(w, "\n"+line)
 	}
 	fmt.Fprintln(w)

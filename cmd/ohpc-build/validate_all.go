@@ -3,10 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ohpc-build/ohpc-build/matrix"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 )
 
@@ -20,8 +22,9 @@ content, install and the recipes' tests (suite), and upgrade when there is somet
 upgrade from (--from, or --base for an overlay). See the command of each check for what it does. A check that
 fails does not keep the others from being run.
 
-It prints a table of the checks by cell, and writes a report into <out>/report:
-matrix.json, junit.xml and the logs.
+It prints a table of the checks by cell, and writes a report into <out>/validate:
+index.html, matrix.json, junit.xml and the logs. What the last run of matrix left in
+<out>/report stays. ohpc-build report --dir <out>/validate prints it in other forms.
 
 Exit status: 0 all green, 1 a check failed, 2 a repository or the key cannot be read or
 the command line is wrong, 3 the host lacks something.`,
@@ -55,7 +58,7 @@ func (p *packagesFlags) all(cmd *cobra.Command, f *flags, key []byte) error {
 	}
 	r, err := m.CheckAndReport(cmd.Context(), foreign)
 	if p.format == "text" {
-		if err := f.conclude(cmd, r, err); err != nil {
+		if err := f.concludeIn(cmd, filepath.Join(f.out, matrix.ValidateFolder), r, err); err != nil {
 			return err
 		}
 		return skippedText(r.Checks, cmd.OutOrStdout())

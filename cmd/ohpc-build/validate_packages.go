@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -202,7 +203,7 @@ func (p *packagesFlags) run(cmd *cobra.Command, f *flags, check string, key []by
 			Checks  []report.Check `json:"checks"`
 		}{1, rows}, cmd.OutOrStdout())
 	} else {
-		err = checksText(rows, f.out, cmd.OutOrStdout())
+		err = checksText(rows, filepath.Join(f.out, matrix.ValidateFolder), cmd.OutOrStdout())
 	}
 	if err != nil {
 		return err
@@ -222,8 +223,8 @@ func (p *packagesFlags) run(cmd *cobra.Command, f *flags, check string, key []by
 // allPackages is the subject of a check that is of all packages of a cell.
 const allPackages = "all packages"
 
-// checksText prints how each check ended.
-func checksText(rows []report.Check, out string, w io.Writer) error {
+// checksText prints how each check ended. Its logs are named in their folder.
+func checksText(rows []report.Check, dir string, w io.Writer) error {
 	var b strings.Builder
 	told := map[string]string{} // which check had a reason first
 	for _, row := range rows {
@@ -231,7 +232,7 @@ func checksText(rows []report.Check, out string, w io.Writer) error {
 		if row.Subject != allPackages {
 			name += " of " + row.Subject
 		}
-		fmt.Fprintf(&b, "%s/%s: %s: %s in %.1f s, log: %s/report/%s\n", row.Target, row.Arch, name, row.Result, row.Seconds, out, row.Log)
+		fmt.Fprintf(&b, "%s/%s: %s: %s in %.1f s, log: %s/%s\n", row.Target, row.Arch, name, row.Result, row.Seconds, dir, row.Log)
 		if first := told[row.Reason]; first != "" {
 			b.WriteString("  for the same reason as " + first + "\n")
 			continue

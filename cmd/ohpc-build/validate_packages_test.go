@@ -165,7 +165,7 @@ func TestValidateInstalls(t *testing.T) {
 	require.Equal(t, exitFailed, status)
 	require.Equal(t, 1, strings.Count(text, "dnf does not accept the repository"), text)
 	require.Contains(t, text, "  for the same reason as install of app with dnf\n")
-	require.NoFileExists(t, filepath.Join(out, "report", "matrix.json"))
+	require.NoFileExists(t, filepath.Join(out, "validate", "matrix.json"), "only all of them make a report")
 
 	recipes := testedCatalog(t)
 	status, text, message = validate("all", "--repo", url, "--base", baseURL, "--catalog", recipes)
@@ -175,8 +175,13 @@ func TestValidateInstalls(t *testing.T) {
 	}
 	require.Contains(t, text, "8 checks passed (0 reused), 0 failed, 1 skipped")
 	require.Contains(t, text, "suite of app more.bats was skipped: it needs absent, which neither the repository nor the image has")
-	require.FileExists(t, filepath.Join(out, "report", "matrix.json"))
-	require.FileExists(t, filepath.Join(out, "report", "junit.xml"))
+	require.FileExists(t, filepath.Join(out, "validate", "matrix.json"))
+	require.FileExists(t, filepath.Join(out, "validate", "junit.xml"))
+	require.Contains(t, text, "report: "+filepath.Join(out, "validate", "index.html"))
+	require.NoDirExists(t, filepath.Join(out, "report"), "that is of runs of matrix")
+	status, text, message = run(t, "report", "--dir", filepath.Join(out, "validate"))
+	require.Equal(t, exitOK, status, message)
+	require.Contains(t, text, "8 checks passed")
 
 	status, text, message = validate("upgrade", "--from", base, "--repo", dir, "--base", base)
 	require.Equal(t, exitOK, status, text+message)
