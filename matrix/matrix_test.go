@@ -86,6 +86,13 @@ func file(name, content string) string {
 		"\n%files\n%dir /opt/ohpc\n%dir /opt/ohpc/test\n/opt/ohpc/test/" + name
 }
 
+// require says which checks must be green.
+func (l *line) require(checks ...string) {
+	const name = "targets/Debian_12.yaml"
+	target, _, _ := strings.Cut(string(l.files[name].Data), "\nchecks:")
+	l.files[name] = &fstest.MapFile{Data: []byte(target + "\nchecks: [" + strings.Join(checks, ", ") + "]\n")}
+}
+
 func (l *line) meta(name string, requires ...string) {
 	l.files["meta/"+name+"/recipe.yaml"] = &fstest.MapFile{Data: []byte(
 		"name: " + name + "\nkind: meta-package\nsummary: A test\nrequires: [" + strings.Join(requires, ", ") + "]\n")}

@@ -184,7 +184,7 @@ func (t *Trial) check(ctx context.Context, k check) (report.Check, error) {
 	}
 	row.Result, row.Reason, row.Seconds = report.Outcome(result.Outcome), result.Reason, report.Seconds(result.Duration)
 	row.Cases = casesOf(result.Cases)
-	row.Void = row.Result == report.Skip && (k.name == upgradeCheck || k.test != nil && k.test.Void) // nothing to upgrade, nothing new, no test
+	row.Void = row.Result == report.Skip && (k.void || k.name == upgradeCheck || k.test != nil && k.test.Void) // nothing to check, nothing new, no test
 	if row.Log, err = t.keepLog(k, result.Log); err != nil {
 		return row, err
 	}
@@ -198,7 +198,7 @@ func (t *Trial) check(ctx context.Context, k check) (report.Check, error) {
 // or, of an installation, with the same of all packages that have a part in it. It
 // returns the names under which this one is to be remembered.
 func (t *Trial) known(ctx context.Context, k check, row *report.Check) ([]string, error) {
-	if t.cell.Fresh || k.tree {
+	if t.cell.Fresh || k.tree || k.void {
 		return nil, nil
 	}
 	passed := func(name string) bool {
@@ -254,6 +254,8 @@ func (t *Trial) keepLog(k check, text []byte) (string, error) {
 
 func (t *Trial) try(ctx context.Context, k check) (validate.Check, error) {
 	switch {
+	case k.void:
+		return validate.Check{Name: k.name, Subject: k.subject, Outcome: validate.Skip, Reason: "the overlay has nothing to check for this cell"}, nil
 	case k.tree:
 		return t.trySuiteTree(ctx, k)
 	case k.test != nil:
