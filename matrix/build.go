@@ -186,7 +186,7 @@ func (m *Matrix) runJob(ctx context.Context, j *plan.Job, cores int) (row report
 	begin := time.Now()
 	log := &jobLog{m: m, name: strings.ReplaceAll(j.ID, "/", "_") + ".log"}
 	defer log.Close()
-	row.Attempts, err = m.patiently(ctx, j.ID, log, func() error {
+	row.Attempts, err = m.patience.Try(ctx, j.ID, log, func() error {
 		row, err = m.tryJob(ctx, j, cores, log)
 		return err
 	})
@@ -195,7 +195,7 @@ func (m *Matrix) runJob(ctx context.Context, j *plan.Job, cores int) (row report
 		row.Seconds = report.Seconds(time.Since(begin))
 	}
 	if err != nil && ctx.Err() == nil {
-		row.Reason = m.blame(err, row.Attempts)
+		row.Reason = m.patience.Blame(err, row.Attempts)
 	}
 	return row, err
 }

@@ -2,11 +2,11 @@ package matrix
 
 import "github.com/ohpc-build/ohpc-build/matrix/host"
 
-// What stations of the line find out, and who calls the line decides by.
-type (
-	HostError = host.Error     // the host lacks something that a run needs
-	FullError = host.FullError // a file system is full
-)
+// HostError says that the host lacks something that a run needs.
+type HostError = host.Error
+
+// FullError says that a file system is full.
+type FullError = host.FullError
 
 // ExplainFull is [host.ExplainFull].
 func ExplainFull(err error, state string, others ...string) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/matrix/execute"
 	"github.com/ohpc-build/ohpc-build/matrix/host"
+	"github.com/ohpc-build/ohpc-build/matrix/retry"
 )
 
 // newBuilder is a builder whose roots are in a state folder.
@@ -44,7 +45,7 @@ func Execute(ctx context.Context, opt Options, file string, log io.Writer) (*exe
 	switch {
 	case errors.As(err, &wrong):
 		return nil, &UsageError{err}
-	case err != nil && passing(err):
+	case err != nil && retry.Passing(err):
 		return nil, &host.Error{Problems: []error{err}}
 	}
 	return outcome, host.ExplainFull(err, state)

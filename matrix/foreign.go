@@ -187,7 +187,7 @@ func (m *Matrix) checkForeign(ctx context.Context, f Foreign, exceptions []conte
 			Tests:      tests[c.String()],
 			Before:     from,
 			Base:       base,
-			Exceptions: exceptions, Fresh: true, SuiteTree: m.opt.SuiteTree, Begun: m.begun, Patience: patience{m},
+			Exceptions: exceptions, Fresh: true, SuiteTree: m.opt.SuiteTree, Begun: m.begun, Patience: m.patience,
 		}
 		total += cell.Count()
 		work := filepath.Join(m.scratch, "validate", c.Target.Name, c.Arch)

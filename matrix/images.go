@@ -149,7 +149,7 @@ func (m *Matrix) provideCell(ctx context.Context, images *image.Images, c *jobs.
 
 func (m *Matrix) provideImage(ctx context.Context, images *image.Images, c *jobs.Cell) (*image.Root, error) {
 	var img *image.Image
-	_, err := m.patiently(ctx, "the image of "+c.String(), io.Discard, func() (err error) {
+	_, err := m.patience.Try(ctx, "the image of "+c.String(), io.Discard, func() (err error) {
 		img, err = m.image(ctx, images, c)
 		return err
 	})

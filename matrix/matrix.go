@@ -26,6 +26,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/matrix/report/write"
+	"github.com/ohpc-build/ohpc-build/matrix/retry"
 	"github.com/ohpc-build/ohpc-build/matrix/standing"
 	"github.com/ohpc-build/ohpc-build/matrix/state"
 	"github.com/ohpc-build/ohpc-build/matrix/trial"
@@ -119,12 +120,12 @@ type Matrix struct {
 	standing map[string]standing.Document // of the cells, by target, when it is not what is published
 	told     map[string][]byte            // what packages tell of it, by target
 
-	executor  Executor
-	history   *state.DB
-	took      []state.Took  // how long jobs ran before
-	run       int64         // this run in the history; 0: it is not entered
-	begun     time.Time     // with a clock that nobody sets
-	retryWait time.Duration // before the first further attempt
+	executor Executor
+	patience retry.Patience
+	history  *state.DB
+	took     []state.Took // how long jobs ran before
+	run      int64        // this run in the history; 0: it is not entered
+	begun    time.Time    // with a clock that nobody sets
 
 	report *report.Run
 }
@@ -196,7 +197,7 @@ func New(opt Options) (*Matrix, error) {
 	return &Matrix{
 		opt:       opt,
 		begun:     begun,
-		retryWait: retryWait,
+		patience:  retry.Patience{Retries: opt.Retry, Wait: retry.Wait, Log: opt.Log},
 		cells:     cells,
 		signed:    map[store.Digest]store.Digest{},
 		snapshots: map[string]snapshot.Snapshot{},

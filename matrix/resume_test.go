@@ -56,7 +56,7 @@ func TestChildRun(t *testing.T) {
 		{"host", func(ctx context.Context) error {
 			err := m.prepare(ctx)
 			m.executor = &noting{m, filepath.Join(dir, "begun")}
-			m.retryWait = 10 * time.Millisecond
+			m.patience.Wait = 10 * time.Millisecond
 			return err
 		}},
 		{"images", m.provideImages},

@@ -86,7 +86,7 @@ func (m *Matrix) trialCell(ctx context.Context, c *jobs.Cell) (*trial.Cell, erro
 		Target: c.Target.Name, Arch: c.Arch, Image: image,
 		Required: c.Target.RequiredChecks(c.Arch), Managers: c.Target.Managers,
 		Snapshot: m.snapshots[c.Target.Name], PublicKey: m.key.PublicKey(),
-		SuiteTree: m.opt.SuiteTree, Begun: m.begun, Patience: patience{m},
+		SuiteTree: m.opt.SuiteTree, Begun: m.begun, Patience: m.patience,
 	}
 	if cell.Before, cell.NotBefore, err = m.before(cell.Snapshot); err != nil {
 		return nil, err

@@ -1,13 +1,18 @@
-package matrix
+package retry
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/stretchr/testify/require"
@@ -19,6 +24,60 @@ import (
 	"github.com/ohpc-build/ohpc-build/matrix/trial"
 	"github.com/ohpc-build/ohpc-build/recipes/source"
 )
+
+// lost is a fault of the infrastructure.
+var lost = &sandbox.StartError{Name: "x", Message: "it is gone"}
+
+func TestOnlyWhatMayBeGoneIsTriedAgain(t *testing.T) {
+	own := &builder.BuildError{Err: &sandbox.ExitError{Code: 1}}
+	for name, tc := range map[string]struct {
+		retries int
+		errs    []error // of one attempt after the other
+		tried   int
+		err     error
+	}{
+		"success":                 {2, []error{nil}, 1, nil},
+		"a fault that passes":     {2, []error{lost, lost, nil}, 3, nil},
+		"a fault that stays":      {2, []error{lost, lost, lost, nil}, 3, lost},
+		"nobody wants it":         {0, []error{lost, nil}, 1, lost},
+		"a failure":               {2, []error{own, nil}, 1, own},
+		"a failure after a fault": {2, []error{lost, own, nil}, 2, own},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log, warned bytes.Buffer
+			p := Patience{Retries: tc.retries, Wait: time.Microsecond, Log: slog.New(slog.NewTextHandler(&warned, nil))}
+			calls := 0
+			tried, err := p.Try(t.Context(), "hwloc", &log, func() error {
+				calls++
+				return tc.errs[calls-1]
+			})
+			require.Equal(t, tc.err, err)
+			require.Equal(t, tc.tried, tried)
+			require.Equal(t, tc.tried, calls)
+			require.Equal(t, tc.tried-1, strings.Count(log.String(), "trying again after"))
+			require.Equal(t, tc.tried-1, strings.Count(warned.String(), "what=hwloc"))
+		})
+	}
+}
+
+// TestWhoIsInterruptedWaitsNoLonger ends while the next attempt is waited for.
+func TestWhoIsInterruptedWaitsNoLonger(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	p := Patience{Retries: 1, Wait: time.Hour, Log: slog.New(slog.DiscardHandler)}
+	tried, err := p.Try(ctx, "hwloc", io.Discard, func() error {
+		time.AfterFunc(10*time.Millisecond, cancel)
+		return lost
+	})
+	require.Equal(t, 1, tried)
+	require.Equal(t, error(lost), err)
+}
+
+func TestBlame(t *testing.T) {
+	var p Patience
+	require.Equal(t, "its spec is wrong", p.Blame(errors.New("its spec is wrong"), 1))
+	require.Contains(t, p.Blame(lost, 1), "it is gone\n(a fault of the infrastructure; --retry N tries again)")
+	require.Contains(t, p.Blame(lost, 3), "it is gone\n(a fault of the infrastructure, in spite of 3 attempts)")
+}
 
 func TestFaultsOfTheInfrastructure(t *testing.T) {
 	fetch := func(err error) error {
@@ -50,7 +109,7 @@ func TestFaultsOfTheInfrastructure(t *testing.T) {
 		"a limit of ours":                 {&debian.Error{Err: context.DeadlineExceeded}, false},
 		"what a description does not say": {errors.New("its key is not that of its parts"), false},
 	} {
-		require.Equal(t, tc.want, passing(tc.err), name)
+		require.Equal(t, tc.want, Passing(tc.err), name)
 	}
 	require.False(t, (&sandbox.ExitError{Code: 137, Used: sandbox.Usage{Killed: 1}}).Killed(), "the kernel did it, for memory")
 	require.True(t, (&sandbox.ExitError{Code: 137}).Killed())

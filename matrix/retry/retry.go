@@ -1,10 +1,11 @@
-package matrix
+package retry
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -20,22 +21,29 @@ import (
 	"github.com/ohpc-build/ohpc-build/recipes/source"
 )
 
-// retryWait is how long is waited before a job or an image is tried again, and twice
-// as long each time after.
-const retryWait = 5 * time.Second
+// Wait is how long is usually waited before the second attempt.
+const Wait = 5 * time.Second
 
-// patiently tries something, and again after each fault of the infrastructure, as
-// often as that is wanted. It returns how often it was tried. What is said of it goes
-// to log, too.
-func (m *Matrix) patiently(ctx context.Context, what string, log io.Writer, try func() error) (attempts int, err error) {
+// Patience tries something again after each fault of the infrastructure. The zero value
+// tries once.
+type Patience struct {
+	Retries int           // further attempts, at most
+	Wait    time.Duration // before the first of them, and twice as long each time after
+	Log     *slog.Logger
+}
+
+// Try implements [trial.Patience]: it tries something, and again after each fault of the
+// infrastructure, as often as that is wanted. It returns how often it was tried. What is
+// said of it goes to log, too.
+func (p Patience) Try(ctx context.Context, what string, log io.Writer, try func() error) (attempts int, err error) {
 	for attempt := 1; ; attempt++ {
 		err := try()
-		if err == nil || ctx.Err() != nil || attempt > m.opt.Retry || !passing(err) {
+		if err == nil || ctx.Err() != nil || attempt > p.Retries || !Passing(err) {
 			return attempt, err
 		}
-		wait := m.retryWait << (attempt - 1)
-		m.opt.Log.Warn("a fault of the infrastructure; trying again", "what", what, "attempt", attempt, "of", m.opt.Retry+1, "after", wait, "error", err)
-		fmt.Fprintf(log, "\n=== attempt %d of %d failed: %v\n=== it is a fault of the infrastructure; trying again after %s\n\n", attempt, m.opt.Retry+1, err, wait)
+		wait := p.Wait << (attempt - 1)
+		p.Log.Warn("a fault of the infrastructure; trying again", "what", what, "attempt", attempt, "of", p.Retries+1, "after", wait, "error", err)
+		fmt.Fprintf(log, "\n=== attempt %d of %d failed: %v\n=== it is a fault of the infrastructure; trying again after %s\n\n", attempt, p.Retries+1, err, wait)
 		select {
 		case <-ctx.Done():
 			return attempt, err
@@ -44,10 +52,11 @@ func (m *Matrix) patiently(ctx context.Context, what string, log io.Writer, try 
 	}
 }
 
-// blame adds to the words of an error whose fault it is, and how often it was tried.
-func (m *Matrix) blame(err error, attempts int) string {
+// Blame implements [trial.Patience]: it adds to the words of an error whose fault it is,
+// and how often it was tried.
+func (p Patience) Blame(err error, attempts int) string {
 	switch {
-	case !passing(err):
+	case !Passing(err):
 		return err.Error()
 	case attempts > 1:
 		return fmt.Sprintf("%v\n(a fault of the infrastructure, in spite of %d attempts)", err, attempts)
@@ -55,23 +64,12 @@ func (m *Matrix) blame(err error, attempts int) string {
 	return fmt.Sprintf("%v\n(a fault of the infrastructure; --retry N tries again)", err)
 }
 
-// patience is what trials have of the run's.
-type patience struct{ m *Matrix }
-
-// Try implements [trial.Patience].
-func (p patience) Try(ctx context.Context, what string, log io.Writer, try func() error) (int, error) {
-	return p.m.patiently(ctx, what, log, try)
-}
-
-// Blame implements [trial.Patience].
-func (p patience) Blame(err error, attempts int) string { return p.m.blame(err, attempts) }
-
-// passing says whether an error is a fault of the infrastructure, which may be gone
+// Passing says whether an error is a fault of the infrastructure, which may be gone
 // the next time: a download that failed at the server or on the way, of a source, of
 // packages or of an image, a container that could not be started or was killed from
 // outside, a build's or a check's. That a build fails, passes its limits or takes too
 // long is none, and neither is a full disk.
-func passing(err error) bool {
+func Passing(err error) bool {
 	var (
 		fetch      *source.FetchError
 		start      *sandbox.StartError
