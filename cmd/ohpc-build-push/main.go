@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"gocloud.dev/blob"
@@ -28,6 +29,7 @@ import (
 const (
 	exitFailed      = 1
 	exitUsage       = 2
+	exitHost        = 3
 	exitInterrupted = 130
 )
 
@@ -53,10 +55,22 @@ func status() int {
 		return exitInterrupted
 	}
 	fmt.Fprintln(os.Stderr, err)
-	if errors.Is(err, errStorage) {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return exitHost
+	case errors.Is(err, errStorage):
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// withCredentials says of an error of storage that wants credentials where they are
+// looked for. Only S3's are looked for that late, and it has only words for it.
+func withCredentials(err error) error {
+	if err == nil || !strings.Contains(err.Error(), "get credentials: ") {
+		return err
+	}
+	return fmt.Errorf("%w: it wants credentials, and none were found: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in ~/.aws (AWS_PROFILE), name them: %w", errStorage, err)
 }
 
 // open opens the storage. In a folder, files are made beside their places: a rename
@@ -96,7 +110,7 @@ func run(ctx context.Context, o order.Order, out, log io.Writer) error {
 	}
 	sum, err := c.Push(ctx, o.Pointers...)
 	if err != nil {
-		return err
+		return withCredentials(err)
 	}
 	fmt.Fprintf(out, "files: %d sent (%d bytes), %d copied there; channels moved: %d\n", sum.Uploaded, sum.Bytes, sum.Copied, len(sum.Moved))
 	if o.Verify {

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"unicode"
 
+	"github.com/spf13/cobra"
+
 	"github.com/ohpc-build/ohpc-build/builder/rootless"
 	"github.com/ohpc-build/ohpc-build/matrix"
 )
@@ -25,7 +27,7 @@ const (
 	exitOK          = 0
 	exitFailed      = 1   // a build or a check failed
 	exitUsage       = 2   // usage, recipe or configuration error
-	exitHost        = 3   // the host lacks something
+	exitHost        = 3   // the host lacks something, such as room on a disk
 	exitInterrupted = 130 // interrupted; the next run resumes
 )
 
@@ -121,12 +123,42 @@ func exitStatus(ctx context.Context, err error) int {
 		return exitOK
 	case errors.Is(context.Cause(ctx), errInterrupted):
 		return exitInterrupted
+	case errors.As(err, &full), isFull(err): // whatever was being done
+		return exitHost
 	case errors.As(err, &status):
 		return status.status
-	case errors.As(err, &host), errors.As(err, &full):
+	case errors.As(err, &host):
 		return exitHost
 	case errors.As(err, &usage):
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// isFull tells the errors of a file system that takes no more.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// tellFull lets each command say which file system is full, when one is, and what
+// could go there.
+func tellFull(cmd *cobra.Command, f *flags) {
+	for _, c := range cmd.Commands() {
+		tellFull(c, f)
+	}
+	run := cmd.RunE
+	if run == nil {
+		return
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		err := run(cmd, args)
+		if !isFull(err) {
+			return err
+		}
+		state, serr := f.stateFolder()
+		if serr != nil {
+			return err
+		}
+		return matrix.ExplainFull(err, state, f.out)
+	}
 }

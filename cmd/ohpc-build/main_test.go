@@ -4,11 +4,17 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/ohpc-build/ohpc-build/matrix"
 )
 
 // run executes a command line in an empty folder with an empty state.
@@ -48,6 +54,9 @@ func TestMistakesInUsage(t *testing.T) {
 		"show of nothing":     {[]string{"recipe", "show"}, "recipe show takes one recipe"},
 		"verify of nothing":   {[]string{"repo", "verify", "a", "b"}, "repo verify takes one folder"},
 		"no key yet":          {[]string{"key", "show"}, "there is no signing key"},
+		"out is a file":       {[]string{"plan", "--out", "/etc/passwd"}, "--out /etc/passwd is no folder"},
+		"state in a file":     {[]string{"plan", "--state", "/etc/passwd/x"}, "--state: stat /etc/passwd/x: not a directory"},
+		"status of a file":    {[]string{"status", "--out", "/etc/passwd"}, "not a directory; ohpc-build matrix publishes there"},
 		"catalogue is absent": {[]string{"recipe", "list", "--catalog", "absent"}, "absent"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -112,6 +121,44 @@ func TestListsAndKeys(t *testing.T) {
 	status, _, message = run(t, "key", "generate", "--state", state)
 	require.Equal(t, exitUsage, status)
 	require.Contains(t, message, "is there already")
+}
+
+// TestFullDisk: whichever command it is, the exit status of a full disk is one.
+func TestFullDisk(t *testing.T) {
+	for name, err := range map[string]error{
+		"as it is":   fmt.Errorf("writing: %w", syscall.ENOSPC),
+		"a quota":    &fs.PathError{Op: "write", Path: "x", Err: syscall.EDQUOT},
+		"in a usage": usageError("making a key: %w", syscall.ENOSPC),
+		"one of two": errors.Join(errors.New("other"), &statusError{exitFailed, syscall.ENOSPC}),
+		"explained":  &matrix.FullError{Err: errors.New("rpm says so")},
+	} {
+		require.Equal(t, exitHost, exitStatus(t.Context(), err), name)
+	}
+	require.Equal(t, exitFailed, exitStatus(t.Context(), syscall.EACCES))
+
+	tr := newTree(t)
+	s := tr.made("EL_9", "1")
+	full := filepath.Join(tr.out, "full")
+	require.NoError(t, os.Mkdir(full, 0o755))
+	if err := unix.Mount("tmpfs", full, "tmpfs", 0, "size=16k,nr_inodes=4"); err != nil {
+		t.Skipf("nothing can be mounted: %v", err)
+	}
+	t.Cleanup(func() { require.NoError(t, unix.Unmount(full, unix.MNT_DETACH)) })
+	b := make([]byte, 64<<10)
+	require.ErrorIs(t, os.WriteFile(filepath.Join(full, "fill"), b, 0o644), syscall.ENOSPC)
+	tr.must(t, "publish", s.ID)
+	packages := filepath.Join(t.TempDir(), "packages")
+	require.NoError(t, os.Mkdir(packages, 0o755))
+	for _, args := range [][]string{
+		{"key", "generate", "--algorithm", "ed25519", "--state", full},
+		{"repo", "dist", "--to", full},
+		{"repo", "create", packages, "--outputdir", full},
+	} {
+		status, _, message := run(t, append([]string{"--state", tr.state, "--out", tr.out}, args...)...)
+		require.Equal(t, exitHost, status, message)
+		require.Contains(t, message, "the disk is full: the file system of "+full)
+		require.Contains(t, message, "no space left on device")
+	}
 }
 
 func TestExitStatusOfAnInterrupt(t *testing.T) {

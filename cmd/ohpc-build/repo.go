@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,7 +47,7 @@ func (f *flags) published(cmd *cobra.Command, wait time.Duration, changes bool) 
 		return nil, err
 	}
 	tree, err := channel.Open(f.reposFolder(), channel.Options{Wait: wait, Log: log})
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, usageError("%w; ohpc-build matrix publishes there, --out names another folder", err)
 	}
 	if err == nil && changes {

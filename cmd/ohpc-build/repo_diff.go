@@ -81,7 +81,9 @@ func compare(ctx context.Context, from, to string) (*diff.Result, error) {
 			continue
 		}
 		var err error
-		if sides[i], err = diff.Read(ctx, where); err != nil {
+		if sides[i], err = diff.Read(ctx, where); err != nil && isAddress(where) {
+			return nil, usageError("%w", err)
+		} else if err != nil {
 			return nil, err
 		}
 	}
@@ -143,8 +145,12 @@ func (s side) take(other side) error {
 }
 
 func (f *flags) side(cmd *cobra.Command, name string) (side, error) {
-	if _, err := os.Stat(filepath.Join(name, "repodata")); err == nil || diff.IsURL(name) || isPath(name) {
+	_, err := os.Stat(filepath.Join(name, "repodata"))
+	if err == nil || isAddress(name) {
 		return side{map[string]string{"": name}, true}, nil
+	}
+	if isPath(name) {
+		return side{}, usageError("%s is no repository: %w", name, err)
 	}
 	tree, err := f.published(cmd, 0, false)
 	if err != nil {
@@ -161,6 +167,9 @@ func (f *flags) side(cmd *cobra.Command, name string) (side, error) {
 	}
 	return side{map[string]string{s.Target: s.Dir}, true}, nil
 }
+
+// isAddress tells addresses from the names of folders, channels and snapshots.
+func isAddress(name string) bool { return diff.IsURL(name) || strings.HasPrefix(name, "file://") }
 
 func (f *flags) channelSide(tree *channel.Tree, c layout.Channel) (side, error) {
 	pointers, err := f.pointers(tree, c)

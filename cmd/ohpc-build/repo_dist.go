@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/repo/channel"
 	"github.com/ohpc-build/ohpc-build/repo/dist"
 	"github.com/ohpc-build/ohpc-build/repo/layout"
+	"github.com/ohpc-build/ohpc-build/repo/lock"
 	"github.com/ohpc-build/ohpc-build/repo/sign"
 	"github.com/ohpc-build/ohpc-build/repo/verify"
 )
@@ -50,7 +52,11 @@ each archive.`,
 			if err := os.MkdirAll(to, 0o755); err != nil {
 				return usageError("the folder for the archives: %w", err)
 			}
-			return f.dist(cmd, tree, c, key, to, sources)
+			release, err := lock.Tidy(to, unnamedArchive, unnamedSignature)
+			if err != nil {
+				return fmt.Errorf("removing what an interrupted run left: %w; --to names another folder", err)
+			}
+			return errors.Join(f.dist(cmd, tree, c, key, to, sources), release())
 		},
 	}
 	cmd.Flags().StringVar(&from, "channel", string(layout.Release), "`channel` to take the packages from")
@@ -58,6 +64,12 @@ each archive.`,
 	cmd.Flags().BoolVar(&sources, "sources", false, "the source packages too")
 	return cmd
 }
+
+// What archives and signatures are called until they are complete.
+const (
+	unnamedArchive   = ".new-*.tar"
+	unnamedSignature = ".new-*.asc"
+)
 
 // dist makes the archives of a channel that the flags ask for.
 func (f *flags) dist(cmd *cobra.Command, tree *channel.Tree, c layout.Channel, key *sign.Key, to string, sources bool) error {
@@ -102,7 +114,7 @@ func (f *flags) dist(cmd *cobra.Command, tree *channel.Tree, c layout.Channel, k
 // writeArchive writes an archive and its signature, and gives them their names
 // when they are complete.
 func writeArchive(ctx context.Context, a dist.Archive, key *sign.Key, path string) (summary dist.Summary, err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*.tar")
+	tmp, err := os.CreateTemp(filepath.Dir(path), unnamedArchive)
 	if err != nil {
 		return summary, fmt.Errorf("making an archive: %w; --to names another folder", err)
 	}
@@ -114,7 +126,7 @@ func writeArchive(ctx context.Context, a dist.Archive, key *sign.Key, path strin
 	if _, err := tmp.Seek(0, 0); err != nil {
 		return summary, err
 	}
-	signature, err := os.CreateTemp(filepath.Dir(path), ".new-*.asc")
+	signature, err := os.CreateTemp(filepath.Dir(path), unnamedSignature)
 	if err != nil {
 		return summary, err
 	}

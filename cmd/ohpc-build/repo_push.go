@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -154,6 +155,10 @@ func (f *flags) push(ctx context.Context, out io.Writer, p push, channels []layo
 	})
 }
 
+// libraryLine is a line that a provider's library logs on its own account (smithy-go:
+// logging.StandardLogger). --verbose shows them.
+var libraryLine = regexp.MustCompile(`(?m)^SDK \d{4}/\d\d/\d\d \d\d:\d\d:\d\d .*\n?`)
+
 // startPush lets the program that knows cloud storage carry out an order.
 func (f *flags) startPush(ctx context.Context, out io.Writer, o order.Order) error {
 	program, err := pushProgram()
@@ -175,7 +180,7 @@ func (f *flags) startPush(ctx context.Context, out io.Writer, o order.Order) err
 	if err == nil || ctx.Err() != nil {
 		return cmp.Or(context.Cause(ctx), err)
 	}
-	why := strings.TrimSpace(said.String())
+	why := strings.TrimSpace(libraryLine.ReplaceAllString(said.String(), ""))
 	if why == "" || f.verbose {
 		why = err.Error()
 	}
@@ -184,6 +189,8 @@ func (f *flags) startPush(ctx context.Context, out io.Writer, o order.Order) err
 		switch exit.ExitCode() {
 		case exitUsage:
 			return usageError("%s", why)
+		case exitHost:
+			return &statusError{exitHost, fmt.Errorf("copying to the storage: %s", why)}
 		case exitInterrupted: // a terminal's ^C reached it first
 			return &statusError{exitInterrupted, errInterrupted}
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -213,6 +214,11 @@ func TestRepoMistakes(t *testing.T) {
 		{[]string{"rollback", "staging"}, []string{"EL_9 3.2 staging had no other snapshot before", "--to"}},
 		{[]string{"rollback", "staging", "--to", "ffff"}, []string{"no snapshot that begins with ffff was ever in channel staging", "repo publish"}},
 		{[]string{"diff", "staging"}, []string{"takes two repositories"}},
+		{[]string{"diff", "./nope", "staging"}, []string{"./nope is no repository", "no such file or directory"}},
+		{[]string{"diff", "staging", "./nope"}, []string{"./nope is no repository", "no such file or directory"}},
+		{[]string{"diff", notKey, "staging"}, []string{notKey + " is no repository", "not a directory"}},
+		{[]string{"diff", "http://127.0.0.1:1/x", "staging"}, []string{"reading the repository http://127.0.0.1:1/x", "connection refused"}},
+		{[]string{"diff", "file:///nope", "staging"}, []string{"reading the repository file:///nope"}},
 		{[]string{"diff", "staging", "x"}, []string{`"x" is no channel, no snapshot`, "no folder with repodata and no URL"}},
 		{[]string{"diff", "EL_9/" + el.ID[:8], leap.ID[:8]}, []string{"is a snapshot of EL_9, and " + leap.ID[:8] + " of Leap_15"}},
 		{[]string{"diff", "staging", "release"}, []string{"nothing is published in channel release"}},
@@ -263,8 +269,19 @@ func TestRepoMistakes(t *testing.T) {
 			require.Equal(t, exitUsage, status, message)
 			require.Contains(t, message, absent)
 			require.Contains(t, message, "--out names another")
+			status, _, message = run(t, append([]string{"repo", "--state", tr.state, "--out", notKey}, args...)...)
+			require.Equal(t, exitUsage, status, message)
+			require.Contains(t, message, notKey+"/repos: not a directory")
 		})
 	}
+	t.Run("no channels", func(t *testing.T) {
+		bare := t.TempDir()
+		require.NoError(t, os.Mkdir(filepath.Join(bare, "snapshots"), 0o755))
+		status, _, message := tr.repo(t, "verify", bare)
+		require.Equal(t, exitUsage, status, message)
+		require.Contains(t, message, bare+" has snapshots, and no channel points to them")
+		require.Contains(t, message, filepath.Join(bare, "OpenHPC"))
+	})
 	for _, args := range [][]string{{"verify"}, {"dist", "--channel", "staging"}, {"promote", "staging", "release"}} {
 		t.Run("no key: "+args[0], func(t *testing.T) {
 			status, _, message := run(t, append([]string{"repo", "--out", tr.out}, args...)...)
@@ -308,6 +325,7 @@ func TestReadOnly(t *testing.T) {
 	tr.must(t, "verify")
 	tr.must(t, "diff", "release", "release")
 	tr.must(t, "dist", "--to", t.TempDir())
+	require.Equal(t, "nothing would be removed, 2 snapshots kept\n", tr.must(t, "gc", "--dry-run"))
 	for _, args := range [][]string{{"publish", s.ID, "--channel", "staging"}, {"promote", "release", "staging"}, {"gc"}, {"dist"}} {
 		status, _, message := tr.repo(t, args...)
 		require.NotEqual(t, exitOK, status)
@@ -425,6 +443,23 @@ func TestDist(t *testing.T) {
 	name := filepath.Join(to, "OpenHPC-3.2.EL_9.x86_64.tar")
 	require.Regexp(t, "^"+name+`: 3 packages, [0-9.]+ KiB, from [0-9a-f]{12}\n$`, out)
 	require.FileExists(t, name+".asc")
+
+	// What was killed leaves something behind, which goes unless somebody is at work.
+	mine := filepath.Join(to, ".new-photos")
+	left := []string{filepath.Join(to, ".new-1.tar"), filepath.Join(to, ".new-2.asc")}
+	for _, name := range append(left, mine) {
+		require.NoError(t, os.WriteFile(name, nil, 0o600))
+	}
+	release, err := lock.Tidy(to)
+	require.NoError(t, err)
+	tr.must(t, "dist", "--arch", "x86_64", "--to", to)
+	require.FileExists(t, left[0])
+	require.NoError(t, release())
+	tr.must(t, "dist", "--arch", "x86_64", "--to", to)
+	require.NoFileExists(t, left[0])
+	require.NoFileExists(t, left[1])
+	require.FileExists(t, mine)
+
 	elsewhere := t.TempDir()
 	rpmtest.Run(t, "tar", "-xf", name, "-C", elsewhere)
 	for _, c := range publishtest.Clients {
@@ -474,6 +509,21 @@ func TestPush(t *testing.T) {
 	status, _, message = tr.repo(t, "push", "--storage", "ftp://example.org")
 	require.Equal(t, exitUsage, status)
 	require.Contains(t, message, "available schemes: azblob, file, gs, s3")
+
+	// What the provider's library logs is not what went wrong.
+	metadata := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(metadata.Close)
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "", "AWS_CONFIG_FILE": "/nonexistent",
+		"AWS_SHARED_CREDENTIALS_FILE": "/nonexistent", "AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata.URL, "AWS_EC2_METADATA_DISABLED": "false",
+	} {
+		t.Setenv(name, value)
+	}
+	status, _, message = tr.repo(t, "push", "--storage", "s3://repos?region=us-east-1&use_path_style=true&endpoint="+metadata.URL)
+	require.Equal(t, exitUsage, status, message)
+	require.Contains(t, message, "it wants credentials, and none were found: AWS_ACCESS_KEY_ID")
+	require.True(t, strings.HasPrefix(message, "opening the storage: it wants"), message)
+	require.NotContains(t, message, "SDK ")
 
 	// A run does the same by itself, and says what a failure means.
 	after := func(storage string) (string, error) {

@@ -44,12 +44,19 @@ repository.`,
 				name = args[0]
 			}
 			// The name that clients use is a link to the snapshot of the day.
-			dir, err := filepath.EvalSymlinks(name)
+			_, err = os.Stat(name) // whose errors name it
+			dir := name
+			if err == nil {
+				dir, err = filepath.EvalSymlinks(name)
+			}
 			if err != nil {
 				return usageError("what to verify: %w; --out names another output folder", err)
 			}
 			done := "everything is as it was signed"
 			if _, err := os.Stat(filepath.Join(dir, layout.Snapshots)); err == nil {
+				if _, err := os.Stat(filepath.Join(dir, layout.Product)); err != nil {
+					return usageError("%s has snapshots, and no channel points to them: %w; ohpc-build repo publish makes one point there, and a single snapshot is verified by the name of its folder", name, err)
+				}
 				sum, err := verify.Tree(cmd.Context(), dir, trusted)
 				if err != nil {
 					return err

@@ -2,12 +2,14 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -84,6 +86,7 @@ recipe or configuration, 3 the host lacks something, 130 interrupted.`,
 	root.AddCommand(
 		newMatrix(f), newPlan(f), newBuild(f), newRecipe(f), newSource(f), newRepo(f), newValidate(f), newKey(f), newCache(f), newReport(f), newStatus(f), newDoctor(f), newUnshare(), newVersion(),
 	)
+	tellFull(root, f)
 	return root
 }
 
@@ -100,6 +103,9 @@ func (f *flags) options(names []string) (matrix.Options, error) {
 	}
 	state, err := f.stateFolder()
 	if err != nil {
+		return none, err
+	}
+	if err := errors.Join(folder("--state", state), folder("--out", f.out)); err != nil {
 		return none, err
 	}
 	families, err := f.chosenFamilies(c)
@@ -218,6 +224,19 @@ func (f *flags) stateFolder() (string, error) {
 		return "", usageError("there is no cache folder for the state (%w); name one with --state", err)
 	}
 	return filepath.Join(cache, "ohpc-build"), nil
+}
+
+// folder refuses what a flag names if it is something else than a folder, or in one
+// that is none. It need not be there yet.
+func folder(flag, name string) error {
+	fi, err := os.Stat(name)
+	switch {
+	case err == nil && !fi.IsDir():
+		return usageError("%s %s is no folder", flag, name)
+	case errors.Is(err, syscall.ENOTDIR):
+		return usageError("%s: %w", flag, err)
+	}
+	return nil
 }
 
 func (f *flags) chosenFamilies(c *config) (map[string]string, error) {

@@ -22,7 +22,8 @@ func newStatus(f *flags) *cobra.Command {
 		Long: `status tells the standing of each cell of what is published in a channel: supported
 when all checks that its target requires are green, tech preview otherwise, with what
 is missing. It is what was found when the snapshot was made, which is published beside
-the repository as <target>.status.json and packed into ohpc-release.
+the repository as <target>.status.json and packed into ohpc-release. A cell that an
+overlay left as it was keeps the standing that it had, with the snapshot it was tried in.
 
 Exit status: 0 it was told, 2 nothing is published there or the command line is wrong.`,
 		Example: `  ohpc-build status
@@ -53,13 +54,16 @@ Exit status: 0 it was told, 2 nothing is published there or the command line is 
 				}
 				all = append(all, s)
 			}
+			if all, err = ofArchitectures(all, f.architectures); err != nil {
+				return err
+			}
 			if format == "json" {
 				return reportJSON(struct {
 					Version int               `json:"version"`
 					Targets []publishedStatus `json:"targets"`
 				}{1, all}, cmd.OutOrStdout())
 			}
-			return statusText(all, f.architectures, cmd.OutOrStdout())
+			return statusText(all, cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().StringVar(&of, "channel", string(layout.Release), "`channel` whose status is told")
@@ -74,6 +78,7 @@ type publishedStatus struct {
 	Channel   string             `json:"channel"`
 	Snapshot  string             `json:"snapshot"`
 	Packages  int                `json:"packages"`
+	Arches    []string           `json:"architectures"` // of which a cell that was never validated is not in the status
 	Published time.Time          `json:"published,omitzero"`
 	Status    *standing.Document `json:"status"` // null: it was never validated
 }
@@ -83,7 +88,7 @@ func statusOf(tree *channel.Tree, p layout.Pointer) (publishedStatus, error) {
 	if err != nil {
 		return publishedStatus{}, err
 	}
-	s := publishedStatus{Target: p.Target, Release: p.Release, Channel: string(p.Channel), Snapshot: current.ID, Packages: current.Packages}
+	s := publishedStatus{Target: p.Target, Release: p.Release, Channel: string(p.Channel), Snapshot: current.ID, Packages: current.Packages, Arches: current.Arches}
 	entries, err := tree.History(p)
 	if err != nil {
 		return s, err
@@ -101,7 +106,35 @@ func statusOf(tree *channel.Tree, p layout.Pointer) (publishedStatus, error) {
 	return s, nil
 }
 
-func statusText(all []publishedStatus, architectures []string, w io.Writer) error {
+// ofArchitectures leaves what is of some architectures; none: of all. That there is
+// nothing of one is a mistake: the last cell of it may have gone.
+func ofArchitectures(all []publishedStatus, wanted []string) ([]publishedStatus, error) {
+	if len(wanted) == 0 {
+		return all, nil
+	}
+	var known []string
+	var left []publishedStatus
+	for _, s := range all {
+		known = append(known, s.Arches...)
+		unwanted := func(arch string) bool { return !slices.Contains(wanted, arch) }
+		if s.Arches = slices.DeleteFunc(slices.Clone(s.Arches), unwanted); len(s.Arches) == 0 {
+			continue
+		}
+		if s.Status != nil {
+			s.Status.Cells = slices.DeleteFunc(s.Status.Cells, func(c standing.Cell) bool { return unwanted(c.Arch) })
+		}
+		left = append(left, s)
+	}
+	for _, arch := range wanted {
+		if !slices.Contains(known, arch) {
+			slices.Sort(known)
+			return nil, usageError("nothing is published there for --arch %s; it is for %s", arch, harmless(strings.Join(slices.Compact(known), ", ")))
+		}
+	}
+	return left, nil
+}
+
+func statusText(all []publishedStatus, w io.Writer) error {
 	var b strings.Builder
 	for i, s := range all {
 		if i > 0 {
@@ -112,14 +145,20 @@ func statusText(all []publishedStatus, architectures []string, w io.Writer) erro
 			b.WriteString("  it was never validated, or by an earlier version of the program\n")
 			continue
 		}
+		untold := slices.Clone(s.Arches)
 		for _, c := range s.Status.Cells {
-			if len(architectures) > 0 && !slices.Contains(architectures, c.Arch) {
-				continue
+			untold = slices.DeleteFunc(untold, func(arch string) bool { return arch == c.Arch })
+			when := s.Status.Validated.Format(time.DateTime)
+			if c.Snapshot != "" {
+				when = c.Validated.Format(time.DateTime) + " in snapshot " + harmless(c.Snapshot)
 			}
-			fmt.Fprintf(&b, "  %-8s  %s, validated %s\n", harmless(c.Arch), harmless(string(c.Status)), s.Status.Validated.Format(time.DateTime))
+			fmt.Fprintf(&b, "  %-8s  %s, validated %s\n", harmless(c.Arch), harmless(string(c.Status)), when)
 			for _, m := range c.Missing {
 				b.WriteString("            missing: " + harmless(m) + "\n")
 			}
+		}
+		for _, arch := range untold {
+			fmt.Fprintf(&b, "  %-8s  it was never validated\n", harmless(arch))
 		}
 	}
 	if _, err := io.WriteString(w, b.String()); err != nil {

@@ -27,6 +27,13 @@ func (tr *tried) note(t *testing.T, s snapshot.Snapshot, missing ...string) {
 	require.NoError(t, tr.Tree(channel.Options{}).Note(t.Context(), s.Target, s.ID, b))
 }
 
+func (tr *tried) noted(t *testing.T, s snapshot.Snapshot) []byte {
+	t.Helper()
+	b, err := tr.Tree(channel.Options{}).Standing(s.Target, s.ID)
+	require.NoError(t, err)
+	return b
+}
+
 func TestStatus(t *testing.T) {
 	tr := newTree(t)
 	status := func(args ...string) (int, string, string) {
@@ -75,6 +82,33 @@ func TestStatus(t *testing.T) {
 	tr.must(t, "rollback", "release")
 	_, out, _ = status()
 	require.Contains(t, out, "x86_64    supported")
+
+	// An architecture that there is not is told, and not passed over.
+	code, _, message = status("--arch", "x86_64", "--arch", "nope")
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, message, "nothing is published there for --arch nope; it is for aarch64, x86_64")
+	_, out, _ = status("--arch", "aarch64")
+	require.Contains(t, out, "\n  aarch64   it was never validated\n")
+	require.NotContains(t, out, "x86_64")
+	_, out, _ = status("--arch", "aarch64", "--format", "json")
+	require.Contains(t, out, `"architectures": [`)
+	require.NotContains(t, out, "x86_64")
+
+	// What another run tried is told with where that was.
+	d, err := standing.Decode(tr.noted(t, good))
+	require.NoError(t, err)
+	d = d.CarryOver(standing.Document{Snapshot: bad.ID, Validated: d.Validated.Add(-time.Hour), Cells: []standing.Cell{{Arch: "aarch64", Status: report.Supported}}}, good.Arches, nil)
+	b, err := d.Encode()
+	require.NoError(t, err)
+	require.NoError(t, tr.Tree(channel.Options{}).Note(t.Context(), good.Target, good.ID, b))
+	_, out, _ = status()
+	require.Contains(t, out, "\n  aarch64   supported, validated 2026-11-22 14:00:00 in snapshot "+bad.ID+"\n")
+
+	// A cell that goes is lost, whatever else is allowed.
+	tr.note(t, bad)
+	code, _, message = tr.repo(t, "publish", bad.ID, "--allow-removal", "--allow-changed", "--allow-downgrade")
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, message, "EL_9/aarch64 (it would be gone)")
 
 	// Nobody has tried the third one.
 	third := made("3")

@@ -77,16 +77,23 @@ func (f *Folder) Generate(ctx context.Context, p sign.Params) (*sign.Key, error)
 		return nil, fmt.Errorf("the configuration names a key that is elsewhere (%s): make it there", f)
 	}
 	if _, err := os.Lstat(f.path()); err == nil {
-		return nil, fmt.Errorf("%s is there already; ohpc-build key rotate replaces it", f.path())
+		return nil, f.thereAlready()
 	}
 	k, err := sign.Generate(p)
 	if err != nil {
 		return nil, err
 	}
 	if err := k.Save(f.path()); err != nil {
+		if _, lerr := os.Lstat(f.path()); lerr == nil { // another process was faster
+			err = f.thereAlready()
+		}
 		return nil, err
 	}
 	return f.Key(ctx)
+}
+
+func (f *Folder) thereAlready() error {
+	return fmt.Errorf("%s is there already; ohpc-build key rotate replaces it, ohpc-build key show tells what it is", f.path())
 }
 
 // Rotation is what came of a rotation.

@@ -175,3 +175,25 @@ func TestTogether(t *testing.T) {
 		require.Equal(t, got[0], fingerprint)
 	}
 }
+
+// TestGenerateTogether: of commands that make the key at once one does, and the others
+// are not told to move it away.
+func TestGenerateTogether(t *testing.T) {
+	f := open(t, t.TempDir(), keys.Source{})
+	errs := make([]error, 8)
+	var all sync.WaitGroup
+	for i := range errs {
+		all.Go(func() { _, errs[i] = f.Generate(t.Context(), params) })
+	}
+	all.Wait()
+	made := 0
+	for _, err := range errs {
+		if err == nil {
+			made++
+			continue
+		}
+		require.ErrorContains(t, err, "signing.asc is there already; ohpc-build key rotate replaces it")
+		require.NotContains(t, err.Error(), "move it away")
+	}
+	require.Equal(t, 1, made)
+}
