@@ -67,7 +67,7 @@ func (m *Matrix) build(ctx context.Context) error {
 			mu.Lock()
 			defer mu.Unlock()
 			m.addJob(j, row)
-			m.recordJob(ctx, j, row)
+			m.history.Record(ctx, m.jobs.History(j), j, row)
 			stage.End(j.ID, describe(row))
 			return err
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/builder/sandbox"
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/matrix/execute"
+	"github.com/ohpc-build/ohpc-build/matrix/history"
 	"github.com/ohpc-build/ohpc-build/matrix/host"
 	"github.com/ohpc-build/ohpc-build/matrix/jobs"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
@@ -122,9 +123,8 @@ type Matrix struct {
 
 	executor Executor
 	patience retry.Patience
-	history  *state.DB
+	history  *history.History
 	took     []state.Took // how long jobs ran before
-	run      int64        // this run in the history; 0: it is not entered
 	begun    time.Time    // with a clock that nobody sets
 
 	report *report.Run
@@ -416,8 +416,8 @@ func (m *Matrix) steps(ctx context.Context, steps []step) error {
 
 // close gives back what a run keeps beside the store.
 func (m *Matrix) close() {
-	if m.history != nil && m.planOnly {
-		m.tellHistory(m.history.Close())
+	if m.planOnly {
+		m.history.Close()
 	}
 	if m.fetcher != nil {
 		if err := m.fetcher.Close(); err != nil {
@@ -442,11 +442,22 @@ func (m *Matrix) finish(err error) (*report.Run, error) {
 	}
 	// A clock that was set meanwhile does not count.
 	m.report.Close(m.report.Started.Add(time.Since(m.begun)))
-	m.endRun()
+	m.report.Slots = m.opt.Jobs
+	m.compare()
+	m.report.History, m.report.CheckHistory = m.history.End(m.report)
 	if werr := write.Folder(filepath.Join(m.opt.Out, ReportFolder), m.report); werr != nil {
 		return m.report, errors.Join(err, werr)
 	}
 	return m.report, err
+}
+
+// compare tells in the report what changed since the run whose report is in the same
+// folder.
+func (m *Matrix) compare() {
+	// A report that cannot be read is replaced by one that can.
+	if previous, err := report.CompareWith(filepath.Join(m.opt.Out, ReportFolder), m.report); err == nil {
+		m.report.Previous = previous
+	}
 }
 
 // prepare opens the state folder and makes sure that the host can do the work,
@@ -480,10 +491,12 @@ func (m *Matrix) prepare(ctx context.Context) error {
 	}
 	m.builder = newBuilder(m.opt.State, m.store, m.sandbox, m.keeping())
 	m.executor = execute.NewLocal(m.opt.State, m.store, m.builder)
-	if err := m.openHistory(ctx); err != nil {
+	if m.history, m.took, err = history.Open(ctx, m.opt.State, m.store, m.opt.Log); err != nil {
 		return err
 	}
-	m.beginRun(ctx)
+	if !m.planOnly {
+		m.history.Begin(ctx, state.Run{Started: m.report.Started, Program: m.opt.Program, Release: m.opt.Catalog.Release, Slots: m.opt.Jobs})
+	}
 	m.fetcher = source.New(m.store, source.WithDebianMirror(m.opt.Mirror), source.WithLocal("."))
 	// Making a key takes seconds; a plan is made with it only when a recipe packs it.
 	if !m.planOnly || m.wantsGenerated() {
