@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ohpc-build/ohpc-build/matrix/groups"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/repo/channel"
@@ -82,7 +83,7 @@ func (m *Matrix) makeSnapshots(ctx context.Context) error {
 		if packages, err = m.carryOver(ctx, t, previous, packages); err != nil {
 			return err
 		}
-		if spec.Groups, err = groups(ctx, m.store, packages); err != nil {
+		if spec.Groups, err = groups.Of(ctx, m.store, packages); err != nil {
 			return err
 		}
 		s, err := publish.Make(ctx, m.store, spec, packages)

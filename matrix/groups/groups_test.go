@@ -1,12 +1,15 @@
-package matrix
+package groups
 
 import (
+	"context"
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/repo/channel"
 	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/repo/publish"
@@ -37,7 +40,7 @@ func TestGroups(t *testing.T) {
 	packages := func(version string) []publish.Package {
 		return append([]publish.Package{member("one", version), member("two", "1"), member("three", "1")}, metas...)
 	}
-	all, err := groups(t.Context(), f.Store, packages("1"))
+	all, err := Of(t.Context(), f.Store, packages("1"))
 	require.NoError(t, err)
 	require.Equal(t, []group.Group{{ID: "ohpc-all", Name: "ohpc-all", Description: "All of ohpc-all", Mandatory: []string{"one", "three", "two"}}}, all)
 
@@ -84,4 +87,26 @@ func TestGroups(t *testing.T) {
 		require.NoError(t, err, out)
 		require.ElementsMatch(t, []string{"one-2", "two-1", "three-1"}, strings.Fields(installed(t, root)))
 	}
+}
+
+// TestWhatIsNotThere is no group, and an error names what is missing.
+func TestWhatIsNotThere(t *testing.T) {
+	f := publishtest.SetUp(t)
+	lonely := f.Add(rpmtest.Simple("lonely", "1", "1", "noarch", rpmtest.Text(1016, metaGroup)), "lonely")
+	all, err := Of(t.Context(), f.Store, []publish.Package{lonely})
+	require.NoError(t, err)
+	require.Empty(t, all, "a meta-package of nothing")
+
+	gone := publish.Package{Digest: store.Of([]byte("never made")), File: "gone-1-1.noarch.rpm"}
+	_, err = Of(t.Context(), f.Store, []publish.Package{lonely, gone})
+	require.ErrorContains(t, err, store.Of([]byte("never made")).Hex())
+	damaged, err := f.Store.PutBytes(t.Context(), []byte("no package"))
+	require.NoError(t, err)
+	_, err = Of(t.Context(), f.Store, []publish.Package{lonely, {Digest: damaged, File: "damaged-1-1.noarch.rpm"}})
+	require.ErrorContains(t, err, "damaged-1-1.noarch.rpm")
+
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("the run was interrupted"))
+	_, err = Of(ctx, f.Store, []publish.Package{lonely})
+	require.ErrorContains(t, err, "the run was interrupted")
 }

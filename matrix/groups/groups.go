@@ -1,10 +1,14 @@
-package matrix
+package groups
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/repo/publish"
@@ -16,19 +20,25 @@ import (
 // OpenHPC's own spec makes (meta-packages.spec: Group: %{PROJ_NAME}/meta-package).
 const metaGroup = "ohpc/meta-package"
 
-// groups makes of each meta-package a group of those packages of the repository
-// that it requires, on any architecture: "dnf group install ohpc-base". What the
-// target brings itself comes as a dependency.
-func groups(ctx context.Context, st *store.Store, packages []publish.Package) ([]group.Group, error) {
+// Of makes of each meta-package a group of those packages of the repository that it
+// requires, on any architecture. What the target brings itself comes as a dependency.
+// The packages are read from the store.
+func Of(ctx context.Context, st *store.Store, packages []publish.Package) ([]group.Group, error) {
 	read := make([]group.Group, len(packages))
-	err := sideBySide(len(packages), func(i int) (err error) {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		read[i], err = packageGroup(st, packages[i])
-		return err
-	})
-	if err != nil {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range packages {
+		g.Go(func() (err error) {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+			if read[i], err = packageGroup(st, packages[i]); err != nil {
+				return fmt.Errorf("the group of %s: %w", packages[i].File, err)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
 		return nil, err
 	}
 	names := map[string]bool{}
