@@ -120,6 +120,7 @@ type Matrix struct {
 
 	standing map[string]standing.Document // of the cells, by target, when it is not what is published
 	told     map[string][]byte            // what packages tell of it, by target
+	carried  map[string]standing.Carried  // what they carry beside, and its number, by target
 
 	executor Executor
 	patience retry.Patience
@@ -197,6 +198,7 @@ func New(opt Options) (*Matrix, error) {
 	return &Matrix{
 		opt:       opt,
 		begun:     begun,
+		carried:   map[string]standing.Carried{},
 		patience:  retry.Patience{Retries: opt.Retry, Wait: retry.Wait, Log: opt.Log},
 		cells:     cells,
 		signed:    map[store.Digest]store.Digest{},
@@ -325,7 +327,7 @@ func (m *Matrix) makePlan(ctx context.Context) error {
 	stage := m.opt.Progress.Stage("plan", len(m.opt.Catalog.Recipes))
 	defer stage.Close()
 	in := jobs.Input{
-		Catalog: m.opt.Catalog, Cells: m.cells, Recipes: m.asked(), Others: m.whole && m.base == nil, Families: m.opt.Families, Generated: generated,
+		Catalog: m.opt.Catalog, Cells: m.cells, Recipes: m.asked(), Others: m.whole && m.base == nil, Families: m.opt.Families, Generated: generated, Serials: m.serials(),
 		RpmspecOnly: m.opt.RpmspecOnly,
 		Resolver:    resolve.New(m.store, m.sandbox, indexer{}), Extender: extender{m}, Refresh: m.opt.Refresh, Locked: locks,
 		Took: m.took,
@@ -378,7 +380,7 @@ func (m *Matrix) groupOf(recipe string) string {
 // know of the repository and of its key.
 func (m *Matrix) generatedSources() (map[string]source.Generated, error) {
 	byTarget := map[string]source.Generated{}
-	if !m.wantsGenerated() {
+	if !m.wants("") {
 		return byTarget, nil
 	}
 	for _, t := range m.targets() {
@@ -393,6 +395,9 @@ func (m *Matrix) generatedSources() (map[string]source.Generated, error) {
 			return nil, err
 		}
 		byTarget[t.Name] = source.Generated{"repo-file": file, "public-key": m.key.PublicKey(), statusSource: status}
+		if m.carried[t.Name], err = m.number(t, byTarget[t.Name]); err != nil {
+			return nil, err
+		}
 	}
 	return byTarget, nil
 }
@@ -499,15 +504,8 @@ func (m *Matrix) prepare(ctx context.Context) error {
 	}
 	m.fetcher = source.New(m.store, source.WithDebianMirror(m.opt.Mirror), source.WithLocal("."))
 	// Making a key takes seconds; a plan is made with it only when a recipe packs it.
-	if !m.planOnly || m.wantsGenerated() {
+	if !m.planOnly || m.wants("") {
 		m.key, err = m.signingKey(ctx)
 	}
 	return err
-}
-
-// wantsGenerated says whether a recipe has sources that the run itself provides.
-func (m *Matrix) wantsGenerated() bool {
-	return slices.ContainsFunc(m.opt.Catalog.Recipes, func(r *recipes.Recipe) bool {
-		return slices.ContainsFunc(r.Fetched, func(s recipes.Source) bool { return s.Generated != "" })
-	})
 }

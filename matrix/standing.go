@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 
+	"github.com/ohpc-build/ohpc-build/matrix/plan"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/matrix/standing"
 	"github.com/ohpc-build/ohpc-build/recipes"
+	"github.com/ohpc-build/ohpc-build/recipes/source"
 	"github.com/ohpc-build/ohpc-build/repo/channel"
 	"github.com/ohpc-build/ohpc-build/repo/diff"
 	"github.com/ohpc-build/ohpc-build/repo/layout"
@@ -111,7 +114,18 @@ func first[Row any](before, after []Row, key func(Row) (id string, reused bool))
 
 // standingOf is the standing of a target's cells by what was built and checked.
 func (m *Matrix) standingOf(t *recipes.Target) standing.Document {
-	return standing.Of(m.report, t.Name, m.snapshots[t.Name].ID, m.reportCells())
+	d := standing.Of(m.report, t.Name, m.snapshots[t.Name].ID, m.reportCells())
+	if m.carries(t) {
+		d.Carried = m.carried[t.Name]
+	}
+	return d
+}
+
+// carries says whether a package of the run for a target carries what was generated.
+func (m *Matrix) carries(t *recipes.Target) bool {
+	return slices.ContainsFunc(m.jobs.Plan.Jobs, func(j *plan.Job) bool {
+		return j.Target == t.Name && m.inSnapshot(j) && packs(m.jobs.Variant(j).Recipe, "")
+	})
 }
 
 // tellsTruth says whether the packages, if any of them tells it, tell the standing that
@@ -149,17 +163,47 @@ func (m *Matrix) status(t *recipes.Target) ([]byte, error) {
 	return m.told[t.Name], nil
 }
 
-func (m *Matrix) publishedStanding(t *recipes.Target) (standing.Document, error) {
+func (m *Matrix) publishedStanding(t *recipes.Target) (d standing.Document, err error) {
+	err = m.look(t, func(tree *channel.Tree, p layout.Pointer) error {
+		d, _, err = standing.Published(tree, p)
+		return err
+	})
+	return d, err
+}
+
+// number gives what the run generates for a target's packages its number, as far as
+// recipes pack it.
+func (m *Matrix) number(t *recipes.Target, generated source.Generated) (standing.Carried, error) {
+	packed := maps.Clone(generated)
+	maps.DeleteFunc(packed, func(name string, _ []byte) bool { return !m.wants(name) })
+	c := standing.Carried{Told: standing.Tell(packed)}
+	err := m.look(t, func(tree *channel.Tree, p layout.Pointer) (err error) {
+		c, err = standing.Number(tree, p, c.Told, m.opt.Log)
+		return err
+	})
+	return c, err
+}
+
+// serials are the numbers by target.
+func (m *Matrix) serials() map[string]int {
+	numbers := map[string]int{}
+	for target, c := range m.carried {
+		numbers[target] = c.Serial
+	}
+	return numbers
+}
+
+// look looks at what is published for a target, if anything is.
+func (m *Matrix) look(t *recipes.Target, at func(*channel.Tree, layout.Pointer) error) error {
 	tree, err := channel.Open(m.reposRoot(), channel.Options{Log: m.opt.Log})
 	if errors.Is(err, fs.ErrNotExist) {
-		return standing.Document{}, nil
+		return nil
 	}
 	if err != nil {
-		return standing.Document{}, err
+		return err
 	}
 	defer tree.Close()
-	d, _, err := standing.Published(tree, layout.Pointer{Release: m.opt.Catalog.Release, Channel: m.opt.Channel, Target: t.Name})
-	return d, err
+	return at(tree, layout.Pointer{Release: m.opt.Catalog.Release, Channel: m.opt.Channel, Target: t.Name})
 }
 
 // noteStandings keeps the snapshots' standing in the published tree. That of a run that
@@ -237,13 +281,16 @@ func (m *Matrix) guardStanding(tree *channel.Tree, p layout.Pointer, before, aft
 	return err
 }
 
-// wants says whether a recipe packs a source that the run itself provides.
+// wants says whether a recipe packs a source that the run itself provides; "": any.
 func (m *Matrix) wants(generated string) bool {
 	return slices.ContainsFunc(m.opt.Catalog.Recipes, func(r *recipes.Recipe) bool { return packs(r, generated) })
 }
 
+// packs says whether a recipe packs a generated source of a name; "": any.
 func packs(r *recipes.Recipe, generated string) bool {
-	return slices.ContainsFunc(r.Fetched, func(s recipes.Source) bool { return s.Generated == generated })
+	return slices.ContainsFunc(r.Fetched, func(s recipes.Source) bool {
+		return s.Generated != "" && (generated == "" || s.Generated == generated)
+	})
 }
 
 // asked are the recipes that the plan is for; none: all. What tells the standing is

@@ -1,9 +1,11 @@
 package matrix_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/fstest"
 
@@ -13,6 +15,10 @@ import (
 	"github.com/ohpc-build/ohpc-build/matrix"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/matrix/standing"
+	"github.com/ohpc-build/ohpc-build/repo/channel"
+	"github.com/ohpc-build/ohpc-build/repo/diff"
+	"github.com/ohpc-build/ohpc-build/repo/layout"
+	"github.com/ohpc-build/ohpc-build/repo/snapshot"
 )
 
 // TestStanding lets a cell gain and lose its standing, and looks at what the published
@@ -23,6 +29,8 @@ func TestStanding(t *testing.T) {
 	l.component("teller", "noarch: any\nsources:\n  - {file: standing, generated: status}\ntests: [tests/x.bats]\n",
 		"BuildArch: noarch\nSource0: standing",
 		"%install\ninstall -D -m 0644 %{SOURCE0} %{buildroot}/opt/ohpc/test/standing\n%files\n/opt/ohpc/test/standing")
+	spec := l.files["components/test/teller/SPECS/teller.spec"]
+	spec.Data = bytes.Replace(spec.Data, []byte("Release: 1\n"), []byte("Release: 1%{?ohpc_serial:.%{ohpc_serial}}\n"), 1)
 	arch := emulate.Host()
 	// What the tests do; that they print what the package tells is in the log.
 	try := func(test string) (*report.Run, string, error) {
@@ -38,6 +46,32 @@ func TestStanding(t *testing.T) {
 			}
 		}
 		return r, told, err
+	}
+	current := func(c layout.Channel) snapshot.Snapshot {
+		t.Helper()
+		tree, err := channel.Open(filepath.Join(l.opt.Out, "repos"), channel.Options{})
+		require.NoError(t, err)
+		defer tree.Close()
+		s, err := tree.Current(layout.Pointer{Release: "3", Channel: c, Target: "Debian_12"})
+		require.NoError(t, err)
+		return s
+	}
+	offers := func(c layout.Channel, want string) {
+		t.Helper()
+		files, err := filepath.Glob(filepath.Join(current(c).Dir, "noarch", "*.rpm"))
+		require.NoError(t, err)
+		require.Len(t, files, 1)
+		require.Equal(t, "teller-ohpc-"+want+".noarch.rpm", filepath.Base(files[0]))
+	}
+	upgraded := func(r *report.Run, to string) {
+		t.Helper()
+		for _, manager := range []string{"dnf", "zypper"} {
+			i := slices.IndexFunc(r.Checks, func(c report.Check) bool { return c.Subject == "all packages with "+manager })
+			require.Equal(t, report.Pass, r.Checks[i].Result, r.Checks[i].Reason)
+			log, err := os.ReadFile(filepath.Join(l.opt.Out, "report", r.Checks[i].Log))
+			require.NoError(t, err)
+			require.Contains(t, string(log), "after: teller-ohpc-"+to+".noarch\n", manager)
+		}
 	}
 	published := func() standing.Cell {
 		t.Helper()
@@ -60,6 +94,7 @@ func TestStanding(t *testing.T) {
 	require.Equal(t, report.Supported, published().Status)
 	require.Contains(t, told, "OpenHPC 3 for Debian_12\nStatus: "+arch+" supported\n")
 	require.Equal(t, report.Built, job(t, r, "teller").Result)
+	offers(layout.Release, "1-1")
 
 	// A suite with a case that is skipped is still green, and nothing is made again.
 	r, _, err = try("skip 'no GPU'")
@@ -85,12 +120,36 @@ func TestStanding(t *testing.T) {
 	require.Equal(t, report.Built, job(t, r, "teller").Result)
 	require.Equal(t, report.TechPreview, r.Cells[0].Status)
 
-	// What passes gains its standing by itself.
+	// It is newer than the one before, and the same run once more changes nothing.
+	offers(layout.Release, "1-1.1")
+	was := current(layout.Release).ID
+	r, _, err = try("false")
+	require.ErrorAs(t, err, &failed)
+	require.Equal(t, report.Reused, job(t, r, "teller").Result)
+	require.Equal(t, was, current(layout.Release).ID)
+
+	// What passes gains its standing by itself, and clients get the package.
 	l.opt.Allow.TechPreview = false
-	_, told, err = try(": again")
+	l.require("closure", "upgrade", "suite")
+	r, told, err = try(": again")
 	require.NoError(t, err)
 	require.Equal(t, report.Supported, published().Status)
 	require.Contains(t, told, "Status: "+arch+" supported\n")
+	offers(layout.Release, "1-1.2")
+	upgraded(r, "1-1.2")
+	l.require("closure", "suite")
+
+	// What another channel tells has a number of its own, and can follow in this one.
+	l.opt.Allow.TechPreview, l.opt.Channel = true, layout.Factory
+	_, _, err = try("false")
+	require.ErrorAs(t, err, &failed)
+	offers(layout.Factory, "1-1.3")
+	offers(layout.Release, "1-1.2")
+	changes, err := diff.Snapshots(t.Context(), current(layout.Release), current(layout.Factory))
+	require.NoError(t, err)
+	require.NotEmpty(t, changes.Upgraded)
+	require.NoError(t, changes.Refuse("release", diff.Allow{}))
+	l.opt.Allow.TechPreview, l.opt.Channel = false, layout.Release
 
 	// A check that does not count leaves no standing, and release does not lose one.
 	l.files["components/test/teller/tests/x.bats"] = &fstest.MapFile{Data: []byte("@test 'one' { skip 'no GPU'; }\n")}

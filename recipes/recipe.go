@@ -98,7 +98,7 @@ type Source struct {
 	Mirrors   []string `yaml:"mirrors"`   // further addresses, tried after url
 	Git       *Git     `yaml:"git"`       // an archive of a repository's tree; the name says how it is compressed: .tar, .tar.gz, .tar.xz, .tar.zst
 	Folder    *Folder  `yaml:"dir"`       // an archive of a folder of this machine, for work in progress
-	Generated string   `yaml:"generated"` // made by the run itself: repo-file, public-key, or status: the standing of the target's cells
+	Generated string   `yaml:"generated"` // made by the run itself: repo-file, public-key, or status: the standing of the target's cells; when it has changed, the spec is given another ohpc_serial for its release
 
 	// Commit is the change of a commit; it comes from a [Patch].
 	Commit *Commit `yaml:"-" json:",omitempty"`

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/builder"
@@ -136,7 +138,7 @@ func (s *Set) newCandidate(cell *Cell, v recipes.Variant) (*candidate, error) {
 		// First, so that what the recipe or the family defines counts.
 		c.query.Defines = append(c.query.Defines, s.macros(cell.Target)...)
 	}
-	for _, d := range v.Defines {
+	for _, d := range s.defines(cell, v) {
 		c.query.Defines = append(c.query.Defines, spec.Define{Name: d.Name, Value: d.Value})
 	}
 	c.query.Arch = cell.Arch
@@ -146,6 +148,20 @@ func (s *Set) newCandidate(cell *Cell, v recipes.Variant) (*candidate, error) {
 	}
 	c.job.Macros = s.shared(macros)
 	return c, nil
+}
+
+// serialMacro tells a spec that packs generated sources their number.
+const serialMacro = "ohpc_serial"
+
+// defines are a variant's, and of one that packs generated sources their number: no
+// recipe can know that they have changed, and the release must.
+func (s *Set) defines(cell *Cell, v recipes.Variant) []recipes.Define {
+	n := s.in.Serials[cell.Target.Name]
+	packed := func(f recipes.Source) bool { return f.Generated != "" }
+	if n == 0 || !slices.ContainsFunc(v.Recipe.Fetched, packed) {
+		return v.Defines
+	}
+	return append(slices.Clone(v.Defines), recipes.Define{Name: serialMacro, Value: strconv.Itoa(n)})
 }
 
 // macros are those of a target whose specs another one's image reads.
@@ -188,7 +204,7 @@ func (s *Set) addInputs(ctx context.Context, c *candidate) error {
 	for _, f := range c.build.Sources {
 		j.Inputs[plan.PartSource(f.Name)] = string(f.Digest)
 	}
-	for _, d := range c.variant.Defines {
+	for _, d := range s.defines(cell, c.variant) {
 		c.build.Defines = append(c.build.Defines, builder.Define{Name: d.Name, Value: d.Value})
 		j.Inputs[plan.PartDefine(d.Name)] = d.Value
 	}

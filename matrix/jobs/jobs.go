@@ -56,6 +56,10 @@ type Input struct {
 	Families  map[string]string           // kind → the one member that is wanted
 	Generated map[string]source.Generated // by target
 
+	// Serials are the numbers, by target, of what is generated: the releases of the
+	// packages that carry it end with them. None for 0.
+	Serials map[string]int
+
 	RpmspecOnly bool // see [spec.RpmspecOnly]
 
 	Took []state.Took // how long jobs ran before, for estimates

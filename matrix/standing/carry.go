@@ -20,6 +20,9 @@ const untried = "packages not validated"
 // otherwise nobody knows whether it still works, and that is what is missing.
 func (d Document) CarryOver(was Document, archs []string, changes []diff.Change) Document {
 	d.Cells = slices.Clone(d.Cells)
+	if d.Told == "" {
+		d.Carried = was.Carried // in the package that is carried over, too
+	}
 	for _, arch := range archs {
 		c, known := was.cell(arch)
 		if _, tried := d.cell(arch); tried || !known {

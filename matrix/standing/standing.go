@@ -26,6 +26,7 @@ type Document struct {
 	Snapshot  string    `json:"snapshot"`  // its id
 	Validated time.Time `json:"validated"` // when the run that tried it began
 	Cells     []Cell    `json:"cells"`
+	Carried
 }
 
 // Cell is one architecture's standing.
@@ -79,12 +80,15 @@ func Decode(b []byte) (Document, error) {
 	if d.Version != Version {
 		return Document{}, fmt.Errorf("reading a status: it is version %d, this program reads %d", d.Version, Version)
 	}
+	if d.Serial < 0 || d.Serial > maxSerial {
+		return Document{}, fmt.Errorf("reading a status: %d cannot be a serial number", d.Serial)
+	}
 	return d, nil
 }
 
 // Same tells whether two documents say the same of the same snapshot, whenever.
 func (d Document) Same(other Document) bool {
-	return d.Snapshot == other.Snapshot && slices.EqualFunc(d.Cells, other.Cells, func(a, b Cell) bool {
+	return d.Snapshot == other.Snapshot && d.Carried == other.Carried && slices.EqualFunc(d.Cells, other.Cells, func(a, b Cell) bool {
 		return a.Arch == b.Arch && a.Status == b.Status && slices.Equal(a.Missing, b.Missing) && slices.Equal(a.Required, b.Required) && a.Snapshot == b.Snapshot
 	})
 }

@@ -204,6 +204,8 @@ func TestSame(t *testing.T) {
 		"status":           {func(d *standing.Document) { d.Cells[0].Status = report.TechPreview }, false},
 		"missing":          {func(d *standing.Document) { d.Cells[1].Missing = []string{"n"} }, false},
 		"required":         {func(d *standing.Document) { d.Cells[1].Required = nil }, false},
+		"what is carried":  {func(d *standing.Document) { d.Told = "other" }, false},
+		"its number":       {func(d *standing.Document) { d.Serial = 1 }, false},
 		"tried elsewhere":  {func(d *standing.Document) { d.Cells[1].Snapshot = "other" }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -234,6 +236,12 @@ func TestCarryOver(t *testing.T) {
 	require.Equal(t, kept, third.CarryOver(d, both, nil).Cells[1])
 	require.True(t, ran.CarryOver(d, both, nil).Same(d))
 	require.True(t, document("first", supported("x86_64")).CarryOver(was, both, nil).Same(was))
+
+	// So does what packages carry, unless the run has made them anew.
+	told, own := was, ran
+	told.Carried, own.Carried = standing.Carried{Told: "A", Serial: 3}, standing.Carried{Told: "B", Serial: 4}
+	require.Equal(t, told.Carried, ran.CarryOver(told, both, nil).Carried)
+	require.Equal(t, own.Carried, own.CarryOver(told, both, nil).Carried)
 
 	// What the run tried, what the snapshot has no more, and what was not known before is not carried.
 	worse := document("second", preview("x86_64", "m"), preview("aarch64", "m"))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strings"
 
 	"github.com/ohpc-build/ohpc-build/repo/layout"
 )
@@ -22,6 +23,26 @@ func (t *Tree) Standing(target, id string) ([]byte, error) {
 		return nil, fmt.Errorf("reading the standing of snapshot %s of %s: %w", id, target, err)
 	}
 	return b, nil
+}
+
+// Noted are the ids of a target's snapshots of whose standing something was noted, in
+// order.
+func (t *Tree) Noted(target string) ([]string, error) {
+	if err := layout.CheckTarget(target); err != nil {
+		return nil, err
+	}
+	dir, suffix := path.Split(layout.StandingFile(target, ""))
+	names, err := t.list(path.Clean(dir))
+	if err != nil {
+		return nil, fmt.Errorf("listing what is noted of the snapshots of %s: %w", target, err)
+	}
+	var ids []string
+	for _, name := range names {
+		if id, ok := strings.CutSuffix(name, suffix); ok && layout.IsID(id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
 }
 
 // Status is what a channel's clients can read of its standing. The error is
