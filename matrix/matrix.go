@@ -201,7 +201,6 @@ func New(opt Options) (*Matrix, error) {
 		carried:   map[string]standing.Carried{},
 		patience:  retry.Patience{Retries: opt.Retry, Wait: retry.Wait, Log: opt.Log},
 		cells:     cells,
-		signed:    map[store.Digest]store.Digest{},
 		snapshots: map[string]snapshot.Snapshot{},
 		report:    &report.Run{Program: opt.Program, Release: opt.Catalog.Release, Recipes: opt.Recipes, Started: begun.UTC()},
 	}, nil
