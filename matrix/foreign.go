@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ohpc-build/ohpc-build/builder/buildroot"
-	"github.com/ohpc-build/ohpc-build/builder/image"
 	"github.com/ohpc-build/ohpc-build/matrix/repodata"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/matrix/report/write"
@@ -106,27 +104,6 @@ func (m *Matrix) exceptions() []content.Exception {
 		}
 	}
 	return all
-}
-
-// ownImages gets each cell's own image: what is checked must be checked there.
-func (m *Matrix) ownImages(ctx context.Context) error {
-	images := image.New(m.store, filepath.Join(m.opt.State, "layers", "images"))
-	stage := m.opt.Progress.Stage("images", len(m.cells))
-	defer stage.Close()
-	for _, c := range m.cells {
-		stage.Begin(c.String())
-		root, err := m.provideImage(ctx, images, c)
-		if err != nil {
-			stage.End(c.String(), "failed: "+err.Error())
-			return err
-		}
-		c.Image = buildroot.Image{Digest: root.Digest, Layers: root.Layers}
-		stage.End(c.String(), "image "+root.Digest.Short())
-	}
-	for _, c := range m.cells {
-		c.Reader = m.ownReader(c)
-	}
-	return nil
 }
 
 func (m *Matrix) checkForeign(ctx context.Context, f Foreign, exceptions []content.Exception, withTests []*recipes.Recipe) ([]report.Check, error) {

@@ -23,6 +23,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/matrix/execute"
 	"github.com/ohpc-build/ohpc-build/matrix/history"
 	"github.com/ohpc-build/ohpc-build/matrix/host"
+	"github.com/ohpc-build/ohpc-build/matrix/images"
 	"github.com/ohpc-build/ohpc-build/matrix/jobs"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
@@ -328,7 +329,7 @@ func (m *Matrix) makePlan(ctx context.Context) error {
 	in := jobs.Input{
 		Catalog: m.opt.Catalog, Cells: m.cells, Recipes: m.asked(), Others: m.whole && m.base == nil, Families: m.opt.Families, Generated: generated, Serials: m.serials(),
 		RpmspecOnly: m.opt.RpmspecOnly,
-		Resolver:    resolve.New(m.store, m.sandbox, indexer{}), Extender: extender{m}, Refresh: m.opt.Refresh, Locked: locks,
+		Resolver:    resolve.New(m.store, m.sandbox, indexer{}), Extender: m.images(), Refresh: m.opt.Refresh, Locked: locks,
 		Took: m.took,
 	}
 	m.took = nil // many names, and only the estimates are made of them
@@ -411,11 +412,20 @@ func (m *Matrix) steps(ctx context.Context, steps []step) error {
 		m.opt.Log.Debug("step begins", "step", s.name)
 		if err := s.run(ctx); err != nil {
 			m.opt.Log.Debug("step failed", "step", s.name, "seconds", time.Since(begin).Seconds(), "error", err)
-			return host.ExplainFull(err, m.opt.State, m.opt.Out)
+			return m.explain(err)
 		}
 		m.opt.Log.Debug("step done", "step", s.name, "seconds", time.Since(begin).Seconds())
 	}
 	return nil
+}
+
+// explain says of an error of a station what it is to who called for the run.
+func (m *Matrix) explain(err error) error {
+	var target *images.TargetError
+	if errors.As(err, &target) {
+		err = &UsageError{err}
+	}
+	return host.ExplainFull(err, m.opt.State, m.opt.Out)
 }
 
 // close gives back what a run keeps beside the store.

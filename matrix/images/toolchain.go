@@ -1,4 +1,4 @@
-package matrix
+package images
 
 import (
 	"context"
@@ -13,39 +13,32 @@ import (
 	"github.com/ohpc-build/ohpc-build/matrix/jobs"
 )
 
-// How builds for another architecture run: with native programs doing what does
-// not depend on the architecture they run on, or with everything emulated.
-const (
-	EmulationNative = "native"
-	EmulationPlain  = "plain"
-)
-
 // wantsToolchain says whether native programs are to do the work of a cell's
 // builds, and its target names where they come from.
-func (m *Matrix) wantsToolchain(c *jobs.Cell) bool {
+func (s *Images) wantsToolchain(c *jobs.Cell) bool {
 	from := c.Target.Image.Bootstrap
-	return m.opt.Emulation == EmulationNative && !emulate.Native(c.Arch) && from != nil && len(from.Toolchain[c.Arch]) > 0
+	return s.opt.Native && !emulate.Native(c.Arch) && from != nil && len(from.Toolchain[c.Arch]) > 0
 }
 
 // toolchainRoot makes the native root with the target's cross compiler.
-func (m *Matrix) toolchainRoot(ctx context.Context, images *image.Images, c *jobs.Cell) (*image.Root, error) {
-	log, err := m.createLog("toolchain_" + c.Target.Name + "_" + c.Arch + ".log")
+func (s *Images) toolchainRoot(ctx context.Context, c *jobs.Cell) (*image.Root, error) {
+	log, err := s.opt.Logs("toolchain_" + c.Target.Name + "_" + c.Arch + ".log")
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
 	from := c.Target.Image.Bootstrap
-	img, err := m.bootstrap(from, from.Toolchain[c.Arch]).Image(ctx, images, emulate.Host(), log)
+	img, err := s.bootstrap(from, from.Toolchain[c.Arch]).Image(ctx, s.images, emulate.Host(), log)
 	if err != nil {
 		return nil, fmt.Errorf("the native tool chain for %s: %w", c, err)
 	}
-	return images.Unpack(ctx, img)
+	return s.images.Unpack(ctx, img)
 }
 
 // planToolchain finds in a native root what can stand for programs of the cell's
 // image. When nothing can, everything is emulated, and that is said.
-func (m *Matrix) planToolchain(c *jobs.Cell, native *image.Root) (string, error) {
-	dir := filepath.Join(m.scratch, "launchers", c.Target.Name, c.Arch)
+func (s *Images) planToolchain(c *jobs.Cell, native *image.Root) (string, error) {
+	dir := filepath.Join(s.opt.Scratch, "launchers", c.Target.Name, c.Arch)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
@@ -62,7 +55,7 @@ func (m *Matrix) planToolchain(c *jobs.Cell, native *image.Root) (string, error)
 		return "", fmt.Errorf("the native tool chain for %s: %w", c, err)
 	}
 	for _, e := range p.Emulated {
-		m.opt.Log.Info("stays emulated", "cell", c.String(), "what", e.What, "reason", e.Reason)
+		s.opt.Log.Info("stays emulated", "cell", c.String(), "what", e.What, "reason", e.Reason)
 	}
 	c.Native = p
 	return fmt.Sprintf("%d native programs for its builds", len(p.Mounts)), nil

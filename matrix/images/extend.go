@@ -1,4 +1,4 @@
-package matrix
+package images
 
 import (
 	"context"
@@ -9,67 +9,40 @@ import (
 	"path/filepath"
 
 	"github.com/ohpc-build/ohpc-build/builder/buildroot"
-	"github.com/ohpc-build/ohpc-build/builder/image"
 	"github.com/ohpc-build/ohpc-build/builder/image/bridge"
 	"github.com/ohpc-build/ohpc-build/builder/image/debian"
 	"github.com/ohpc-build/ohpc-build/builder/resolve"
-	"github.com/ohpc-build/ohpc-build/internal/store"
 	"github.com/ohpc-build/ohpc-build/matrix/host"
 	"github.com/ohpc-build/ohpc-build/matrix/jobs"
-	"github.com/ohpc-build/ohpc-build/repo/rpm"
-	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
 )
 
-// indexer writes the metadata of the folder in which package managers find what is
-// our own.
-type indexer struct{}
-
-// Index implements [resolve.Indexer].
-func (indexer) Index(ctx context.Context, dir string, files []string) error {
-	entries := make([]rpmmd.Entry, len(files))
-	for i, file := range files {
-		text, err := os.ReadFile(filepath.Join(dir, file))
-		if err != nil {
-			return err
-		}
-		p, err := rpm.ReadFile(filepath.Join(dir, file))
-		if err != nil {
-			return err
-		}
-		entries[i] = rpmmd.Entry{Package: p, Location: file, SHA256: store.Of(text).Hex()}
-	}
-	_, err := rpmmd.Write(ctx, dir, entries, rpmmd.Options{})
-	return err
-}
-
-// extender adds packages of the archive to images that were bootstrapped from it.
-type extender struct{ m *Matrix }
-
-// Key implements [jobs.Extender].
-func (e extender) Key(c *jobs.Cell) string {
+// Key implements [jobs.Extender]: what is downloaded depends on it. Images that were not
+// bootstrapped are not extended.
+func (s *Images) Key(c *jobs.Cell) string {
 	if c.Target.Image.Bootstrap == nil {
 		return ""
 	}
-	b := e.m.bootstrap(c.Target.Image.Bootstrap, nil)
+	b := s.bootstrap(c.Target.Image.Bootstrap, nil)
 	return fmt.Sprintf("%s %q %q", b.Suite, b.Components, b.Mirrors)
 }
 
-// Download implements [jobs.Extender].
-func (e extender) Download(ctx context.Context, c *jobs.Cell, names []string) ([]resolve.Package, error) {
+// Download implements [jobs.Extender]: it brings packages of the archive that an image
+// was bootstrapped from.
+func (s *Images) Download(ctx context.Context, c *jobs.Cell, names []string) ([]resolve.Package, error) {
 	from := c.Target.Image.Bootstrap
 	if from == nil {
-		return nil, &UsageError{fmt.Errorf("target %s has on_demand packages and no bootstrap that says where they come from", c.Target.Name)}
+		return nil, &TargetError{fmt.Errorf("target %s has on_demand packages and no bootstrap that says where they come from", c.Target.Name)}
 	}
 	system, err := bottom(c.Image)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := e.m.store.Temp("demand-")
+	dir, err := s.store.Temp("demand-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	debs, err := e.m.bootstrap(from, nil).Download(ctx, system, c.Arch, names, dir)
+	debs, err := s.bootstrap(from, nil).Download(ctx, system, c.Arch, names, dir)
 	var missing *debian.MissingError
 	if errors.As(err, &missing) {
 		return nil, &host.Error{Problems: []error{missing}}
@@ -79,7 +52,7 @@ func (e extender) Download(ctx context.Context, c *jobs.Cell, names []string) ([
 	}
 	packages := make([]resolve.Package, len(debs))
 	for i, d := range debs {
-		digest, _, err := e.m.store.PutFile(ctx, d.Path)
+		digest, _, err := s.store.PutFile(ctx, d.Path)
 		if err != nil {
 			return nil, fmt.Errorf("keeping %s: %w", filepath.Base(d.Path), err)
 		}
@@ -101,17 +74,16 @@ func bottom(img buildroot.Image) (string, error) {
 	return "", fmt.Errorf("the image %s has no list of Debian packages", img.Digest.Short())
 }
 
-// Extend implements [jobs.Extender].
-func (e extender) Extend(ctx context.Context, c *jobs.Cell, packages []resolve.Package) (buildroot.Image, error) {
+// Extend implements [jobs.Extender]: it adds such packages to an image.
+func (s *Images) Extend(ctx context.Context, c *jobs.Cell, packages []resolve.Package) (buildroot.Image, error) {
 	var none buildroot.Image
-	images := image.New(e.m.store, filepath.Join(e.m.opt.State, "layers", "images"))
 	from := c.Target.Image.Bootstrap
 	if from == nil {
-		return none, &UsageError{fmt.Errorf("the lock has Debian packages, and target %s is not made of such", c.Target.Name)}
+		return none, &TargetError{fmt.Errorf("the lock has Debian packages, and target %s is not made of such", c.Target.Name)}
 	}
-	base, err := images.Find(e.m.bootstrap(from, from.Packages).Key(c.Arch))
+	base, err := s.images.Find(s.bootstrap(from, from.Packages).Key(c.Arch))
 	if err == nil && len(c.Target.Bridge) > 0 {
-		base, err = images.Find(bridge.Names(c.Target.Bridge).Key(base))
+		base, err = s.images.Find(bridge.Names(c.Target.Bridge).Key(base))
 	}
 	if err == nil && base.Digest != c.Image.Digest {
 		err = errors.New("it has changed since the run began")
@@ -124,11 +96,11 @@ func (e extender) Extend(ctx context.Context, c *jobs.Cell, packages []resolve.P
 		debs[i] = bridge.Deb{File: p.File, Digest: p.Digest}
 	}
 	// An error has what dpkg and rpm printed; nobody asks for it when there is none.
-	extended, err := bridge.Names(c.Target.OnDemand).Extend(ctx, images, e.m.store, e.m.sandbox, base, debs, io.Discard)
+	extended, err := bridge.Names(c.Target.OnDemand).Extend(ctx, s.images, s.store, s.sandbox, base, debs, io.Discard)
 	if err != nil {
 		return none, err
 	}
-	root, err := images.Unpack(ctx, extended)
+	root, err := s.images.Unpack(ctx, extended)
 	if err != nil {
 		return none, err
 	}
