@@ -17,6 +17,7 @@ import (
 
 	"github.com/ohpc-build/ohpc-build/builder/rootless"
 	"github.com/ohpc-build/ohpc-build/matrix"
+	"github.com/ohpc-build/ohpc-build/matrix/host"
 )
 
 // version is set by the Makefile.
@@ -114,9 +115,9 @@ func usageError(format string, args ...any) error {
 func exitStatus(ctx context.Context, err error) int {
 	var (
 		status *statusError
-		host   *matrix.HostError
+		lacks  *host.Error
 		usage  *matrix.UsageError
-		full   *matrix.FullError
+		full   *host.FullError
 	)
 	switch {
 	case err == nil:
@@ -127,7 +128,7 @@ func exitStatus(ctx context.Context, err error) int {
 		return exitHost
 	case errors.As(err, &status):
 		return status.status
-	case errors.As(err, &host):
+	case errors.As(err, &lacks):
 		return exitHost
 	case errors.As(err, &usage):
 		return exitUsage
@@ -159,6 +160,6 @@ func tellFull(cmd *cobra.Command, f *flags) {
 		if serr != nil {
 			return err
 		}
-		return matrix.ExplainFull(err, state, f.out)
+		return host.ExplainFull(err, state, f.out)
 	}
 }

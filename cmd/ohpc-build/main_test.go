@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/ohpc-build/ohpc-build/matrix"
+	"github.com/ohpc-build/ohpc-build/matrix/host"
 )
 
 // run executes a command line in an empty folder with an empty state.
@@ -130,7 +130,7 @@ func TestFullDisk(t *testing.T) {
 		"a quota":    &fs.PathError{Op: "write", Path: "x", Err: syscall.EDQUOT},
 		"in a usage": usageError("making a key: %w", syscall.ENOSPC),
 		"one of two": errors.Join(errors.New("other"), &statusError{exitFailed, syscall.ENOSPC}),
-		"explained":  &matrix.FullError{Err: errors.New("rpm says so")},
+		"explained":  &host.FullError{Err: errors.New("rpm says so")},
 	} {
 		require.Equal(t, exitHost, exitStatus(t.Context(), err), name)
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ohpc-build/ohpc-build/internal/store"
-	"github.com/ohpc-build/ohpc-build/matrix"
+	"github.com/ohpc-build/ohpc-build/matrix/host"
 	"github.com/ohpc-build/ohpc-build/recipes"
 	"github.com/ohpc-build/ohpc-build/recipes/source"
 )
@@ -70,7 +70,7 @@ func (f *flags) sources(cmd *cobra.Command, names []string, fetch bool) (err err
 			}
 			switch digest, err := digestOf(cmd, fetcher, st, s, fetch); {
 			case err != nil && fetch:
-				return matrix.ExplainFull(fmt.Errorf("%s: %w", r.Name, err), opt.State, opt.Out)
+				return host.ExplainFull(fmt.Errorf("%s: %w", r.Name, err), opt.State, opt.Out)
 			case err != nil:
 				missing++
 				fmt.Fprintf(out, "%s  %s  %v\n", r.Name, s.File, err)

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ohpc-build/ohpc-build/builder/rootless"
-	"github.com/ohpc-build/ohpc-build/matrix"
+	"github.com/ohpc-build/ohpc-build/matrix/host"
 )
 
 func newUnshare() *cobra.Command {
@@ -30,7 +30,7 @@ but to run the command.`,
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := rootless.Check(); err != nil {
-				return &matrix.HostError{Problems: []error{err}}
+				return &host.Error{Problems: []error{err}}
 			}
 			path, err := exec.LookPath(args[0])
 			if err != nil {
