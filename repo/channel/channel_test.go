@@ -449,6 +449,25 @@ func TestDamagedJournal(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// TestDamagedHistory: what the message says helps.
+func TestDamagedHistory(t *testing.T) {
+	f := publishtest.SetUp(t)
+	one, two := numbered(f, "1"), numbered(f, "2")
+	tree := f.Tree(channel.Options{})
+	require.NoError(t, tree.Move(t.Context(), publishtest.To(t, tree, layout.Release, one)))
+	history := filepath.Join(f.Spec.Root, ".channels", "3.2", "release", "EL_9.json")
+	require.NoError(t, os.WriteFile(history, []byte("{"), 0o644))
+	err := tree.Move(t.Context(), publishtest.To(t, tree, layout.Release, two))
+	require.ErrorContains(t, err, "reading the history of EL_9 3.2 release ("+history+"): unexpected end of JSON input; move that file away")
+	require.NoError(t, os.Remove(history))
+	require.NoError(t, tree.Move(t.Context(), publishtest.To(t, tree, layout.Release, one)))
+	entries, err := tree.History(pointer(layout.Release))
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	_, err = verify.Tree(t.Context(), f.Spec.Root, f.Spec.Key.Keyring())
+	require.NoError(t, err)
+}
+
 // TestDryRunChangesNothing: not even what an interrupted publish left to do.
 func TestDryRunChangesNothing(t *testing.T) {
 	f := publishtest.SetUp(t)

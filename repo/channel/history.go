@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -48,12 +49,13 @@ func (t *Tree) History(p layout.Pointer) ([]Entry, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the history of %s: %w", p, err)
-	}
 	var h history
-	if err := json.Unmarshal(b, &h); err != nil {
-		return nil, fmt.Errorf("reading the history of %s: %w", p, err)
+	if err == nil {
+		err = json.Unmarshal(b, &h)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the history of %s (%s): %w; move that file away, and to publish the current snapshot again begins another one",
+			p, filepath.Join(t.dir, filepath.FromSlash(historyFile(p))), err)
 	}
 	if h.Version != historyVersion {
 		return nil, fmt.Errorf("reading the history of %s: it is version %d, this program reads %d", p, h.Version, historyVersion)

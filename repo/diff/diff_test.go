@@ -3,10 +3,13 @@ package diff_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/ohpc-build/ohpc-build/repo/diff"
 	"github.com/ohpc-build/ohpc-build/repo/publish"
@@ -82,4 +85,13 @@ func TestRefuse(t *testing.T) {
 	require.EqualError(t, r.Refuse("release", diff.Allow{Changed: true}),
 		"not published in release; downgraded: a.noarch 2-1 → 1-1; removed: a.noarch 2-1 → 1-1; if that is meant, give --allow-downgrade --allow-removal")
 	require.ErrorContains(t, r.Refuse("release", diff.Allow{Downgrade: true, Removal: true}), "give --allow-changed")
+}
+
+// TestPipe: what is no file is not waited for.
+func TestPipe(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "repodata"), 0o755))
+	require.NoError(t, unix.Mkfifo(filepath.Join(dir, "repodata", "repomd.xml"), 0o644))
+	_, err := diff.Read(t.Context(), dir)
+	require.ErrorContains(t, err, "repomd.xml is no regular file")
 }

@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
@@ -63,7 +64,19 @@ type place interface {
 type folder string
 
 func (f folder) open(name string) (io.ReadCloser, error) {
-	return os.Open(filepath.Join(string(f), filepath.FromSlash(name)))
+	// A pipe in its place is not waited for.
+	file, err := os.OpenFile(f.path(name), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	fi, err := file.Stat()
+	if err == nil && !fi.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", file.Name())
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 func (f folder) path(location string) string {
