@@ -25,6 +25,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/matrix/host"
 	"github.com/ohpc-build/ohpc-build/matrix/images"
 	"github.com/ohpc-build/ohpc-build/matrix/jobs"
+	"github.com/ohpc-build/ohpc-build/matrix/locks"
 	"github.com/ohpc-build/ohpc-build/matrix/plan"
 	"github.com/ohpc-build/ohpc-build/matrix/report"
 	"github.com/ohpc-build/ohpc-build/matrix/report/write"
@@ -320,16 +321,16 @@ func (m *Matrix) makePlan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	locks, err := readLocks(m.opt.Locked)
+	given, err := locks.Read(m.opt.Locked)
 	if err != nil {
-		return err
+		return &UsageError{err}
 	}
 	stage := m.opt.Progress.Stage("plan", len(m.opt.Catalog.Recipes))
 	defer stage.Close()
 	in := jobs.Input{
 		Catalog: m.opt.Catalog, Cells: m.cells, Recipes: m.asked(), Others: m.whole && m.base == nil, Families: m.opt.Families, Generated: generated, Serials: m.serials(),
 		RpmspecOnly: m.opt.RpmspecOnly,
-		Resolver:    resolve.New(m.store, m.sandbox, indexer{}), Extender: m.images(), Refresh: m.opt.Refresh, Locked: locks,
+		Resolver:    resolve.New(m.store, m.sandbox, indexer{}), Extender: m.images(), Refresh: m.opt.Refresh, Locked: given,
 		Took: m.took,
 	}
 	m.took = nil // many names, and only the estimates are made of them
@@ -341,7 +342,7 @@ func (m *Matrix) makePlan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := m.checkLocks(locks); err != nil {
+	if err := m.checkLocks(given); err != nil {
 		return err
 	}
 	for _, s := range m.jobs.Plan.Skips {
