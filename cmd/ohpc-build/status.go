@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -25,7 +26,7 @@ is missing. It is what was found when the snapshot was made, which is published 
 the repository as <target>.status.json and packed into ohpc-release. A cell that an
 overlay left as it was keeps the standing that it had, with the snapshot it was tried in.
 
-Exit status: 0 it was told, 2 nothing is published there or the command line is wrong.`,
+Exit status: 0 it was told, 1 some of it cannot be read, 2 nothing is published there or the command line is wrong.`,
 		Example: `  ohpc-build status
   ohpc-build status --channel staging --target EL_9 --format json`,
 		Args: noArgs,
@@ -47,23 +48,30 @@ Exit status: 0 it was told, 2 nothing is published there or the command line is 
 				return err
 			}
 			var all []publishedStatus
+			var damaged []error // which does not keep the others from being told
 			for _, p := range pointers {
-				s, err := statusOf(tree, p)
-				if err != nil {
-					return err
+				if s, err := statusOf(tree, p); err != nil {
+					damaged = append(damaged, err)
+				} else {
+					all = append(all, s)
 				}
-				all = append(all, s)
+			}
+			failed := errors.Join(damaged...)
+			if len(all) == 0 {
+				return failed
 			}
 			if all, err = ofArchitectures(all, f.architectures); err != nil {
-				return err
+				return errors.Join(failed, err)
 			}
 			if format == "json" {
-				return reportJSON(struct {
+				err = reportJSON(struct {
 					Version int               `json:"version"`
 					Targets []publishedStatus `json:"targets"`
 				}{1, all}, cmd.OutOrStdout())
+			} else {
+				err = statusText(all, cmd.OutOrStdout())
 			}
-			return statusText(all, cmd.OutOrStdout())
+			return errors.Join(err, failed)
 		},
 	}
 	cmd.Flags().StringVar(&of, "channel", string(layout.Release), "`channel` whose status is told")

@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -109,6 +111,19 @@ func TestStatus(t *testing.T) {
 	code, _, message = tr.repo(t, "publish", bad.ID, "--allow-removal", "--allow-changed", "--allow-downgrade")
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, message, "EL_9/aarch64 (it would be gone)")
+
+	// What is damaged in one target is told beside the others.
+	leap := tr.made("Leap_15", "1")
+	tr.must(t, "publish", leap.ID)
+	require.NoError(t, os.WriteFile(filepath.Join(tr.Spec.Root, "OpenHPC/3.2/Leap_15.status.json"), []byte("{"), 0o644))
+	code, out, message = status()
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, out, "EL_9 3.2 release")
+	require.NotContains(t, out, "Leap_15")
+	require.Contains(t, message, "OpenHPC/3.2/Leap_15.status.json in the folder of repositories: reading a status")
+	code, _, message = status("--target", "Leap_15")
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, message, "move it away")
 
 	// Nobody has tried the third one.
 	third := made("3")

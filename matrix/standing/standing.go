@@ -128,15 +128,16 @@ func (d Document) Lines(release, target string, archs []string) []byte {
 
 // Published is what a channel tells of itself; false when it tells nothing.
 func Published(tree *channel.Tree, p layout.Pointer) (Document, bool, error) {
-	return read(func() ([]byte, error) { return tree.Status(p) })
+	return read(p.StatusFile(), func() ([]byte, error) { return tree.Status(p) })
 }
 
 // Noted is what is known of a snapshot; false when nothing is.
 func Noted(tree *channel.Tree, target, id string) (Document, bool, error) {
-	return read(func() ([]byte, error) { return tree.Standing(target, id) })
+	return read(layout.StandingFile(target, id), func() ([]byte, error) { return tree.Standing(target, id) })
 }
 
-func read(from func() ([]byte, error)) (Document, bool, error) {
+// read reads a file of the tree, which errors name.
+func read(name string, from func() ([]byte, error)) (Document, bool, error) {
 	b, err := from()
 	if errors.Is(err, fs.ErrNotExist) {
 		return Document{}, false, nil
@@ -145,5 +146,8 @@ func read(from func() ([]byte, error)) (Document, bool, error) {
 		return Document{}, false, err
 	}
 	d, err := Decode(b)
-	return d, err == nil, err
+	if err != nil {
+		return Document{}, false, fmt.Errorf("%s in the folder of repositories: %w; move it away: then it counts as never validated, until matrix tries it again", name, err)
+	}
+	return d, true, nil
 }

@@ -154,7 +154,9 @@ func TestPublished(t *testing.T) {
 	require.NoError(t, r.tree.Note(t.Context(), "EL_9", s.ID, []byte(`{"version": 2}`)))
 	_, known, err = standing.Published(r.tree, p)
 	require.False(t, known)
-	require.EqualError(t, err, "reading a status: it is version 2, this program reads 1")
+	require.ErrorContains(t, err, "OpenHPC/3.2/EL_9.status.json in the folder of repositories: reading a status: it is version 2, this program reads 1; move it away")
+	_, _, err = standing.Noted(r.tree, "EL_9", s.ID)
+	require.ErrorContains(t, err, ".channels/.standing/EL_9/"+s.ID+".json in the folder")
 }
 
 // TestOf judges the cells of one target by a run's report.
