@@ -45,7 +45,7 @@ func TestHintsCoresAndPackages(t *testing.T) {
 		if cores == 1 {
 			flags = "" // rpm: macros, %_smp_mflags
 		}
-		require.Contains(t, strings.ReplaceAll(string(log), "flags=-j1 ", "flags= "), fmt.Sprintf("\ncores=%d flags=%s of %d\n", cores, flags, cores))
+		require.Contains(t, strings.ReplaceAll(string(log), "flags=-j1 ", "flags= "), fmt.Sprintf("cores=%d flags=%s of %d\n", cores, flags, cores))
 		require.NotEmpty(t, j.Packages)
 		for _, p := range j.Packages {
 			require.Equal(t, filepath.Join("packages", j.Target, j.Arch, p.File), p.Path)
