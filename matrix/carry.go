@@ -29,11 +29,11 @@ func (m *Matrix) carryOver(ctx context.Context, t *recipes.Target, before *snaps
 	if m.base == nil || before == nil {
 		return packages, nil
 	}
-	made, err := m.namesOf(packages)
+	made, sources, err := m.namesOf(packages)
 	if err != nil {
 		return nil, err
 	}
-	below, err := newest(ctx, m.base.Dir)
+	below, err := m.newestBelow(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -55,9 +55,12 @@ func (m *Matrix) carryOver(ctx context.Context, t *recipes.Target, before *snaps
 				"channel", string(m.opt.Channel), "target", t.Name, "package", rec.Name+"-"+rec.EVR.String()+"."+rec.Arch, "below", evr.String())
 			continue
 		}
-		p, err := m.carry(ctx, before.Dir, rec)
+		p, source, err := m.carry(ctx, before.Dir, rec)
 		if err != nil {
 			return nil, fmt.Errorf("taking over %s of channel %s: %w", rec.Location, m.opt.Channel, err)
+		}
+		if sources[source] && (rec.Arch == noarch || slices.Contains(m.architectures(t), rec.Arch)) {
+			continue // its recipe was built anew and does not make it any more; whether it may go is for guard to say
 		}
 		packages = append(packages, p)
 	}
@@ -65,27 +68,31 @@ func (m *Matrix) carryOver(ctx context.Context, t *recipes.Target, before *snaps
 }
 
 // carry puts a package of a snapshot into the store, signed with the run's key: since
-// the snapshot was made there may be a new one.
-func (m *Matrix) carry(ctx context.Context, dir string, rec rpmmd.Record) (publish.Package, error) {
-	fail := func(err error) (publish.Package, error) { return publish.Package{}, err }
+// the snapshot was made there may be a new one. It tells the source package's name too.
+func (m *Matrix) carry(ctx context.Context, dir string, rec rpmmd.Record) (p publish.Package, source string, err error) {
 	if rec.Checksum.Type != "sha256" {
-		return fail(fmt.Errorf("its metadata have a %s digest, and not the sha256 that snapshots are made with", rec.Checksum.Type))
+		return p, "", fmt.Errorf("its metadata have a %s digest, and not the sha256 that snapshots are made with", rec.Checksum.Type)
 	}
 	d, err := store.ParseDigest("sha256:" + rec.Checksum.Value)
 	if err != nil {
-		return fail(err)
+		return p, "", err
 	}
 	if !m.store.Has(d) {
 		if err := m.takeIn(ctx, dir, rec.Location, d); err != nil {
-			return fail(err)
+			return p, "", err
 		}
 	}
+	header, err := m.jobs.ReadHeader(d)
+	if err != nil {
+		return p, "", err
+	}
+	source, _, _ = rpm.SplitSource(header.SourceRPM)
 	file := path.Base(rec.Location)
 	signed, _, err := m.signPackage(ctx, buildroot.Package{File: file, Digest: d})
 	if err != nil {
-		return fail(err)
+		return p, "", err
 	}
-	return publish.Package{Digest: signed, Origin: "channel " + string(m.opt.Channel), File: file}, nil
+	return publish.Package{Digest: signed, Origin: "channel " + string(m.opt.Channel), File: file}, source, nil
 }
 
 func (m *Matrix) takeIn(ctx context.Context, dir, location string, d store.Digest) error {
@@ -101,25 +108,33 @@ func (m *Matrix) takeIn(ctx context.Context, dir, location string, d store.Diges
 	return errors.Join(err, root.Close())
 }
 
-// namesOf are those of packages in the store.
-func (m *Matrix) namesOf(packages []publish.Package) (map[packageName]bool, error) {
-	names := map[packageName]bool{}
+// namesOf are those of packages in the store, and the names of the source packages that
+// they were built from.
+func (m *Matrix) namesOf(packages []publish.Package) (names map[packageName]bool, sources map[string]bool, err error) {
+	names, sources = map[packageName]bool{}, map[string]bool{}
 	for _, p := range packages {
-		path, err := m.store.Path(p.Digest)
+		header, err := m.jobs.ReadHeader(p.Digest)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		header, err := rpm.ReadFile(path)
-		if err != nil {
-			return nil, err
+		names[packageName{header.Name, header.Arch}] = true
+		if source, _, ok := rpm.SplitSource(header.SourceRPM); ok {
+			sources[source] = true
 		}
-		arch := header.Arch
-		if header.Source() {
-			arch = "src"
-		}
-		names[packageName{header.Name, arch}] = true
 	}
-	return names, nil
+	return names, sources, nil
+}
+
+// newestBelow are the packages of the repository that the run is an overlay on.
+func (m *Matrix) newestBelow(ctx context.Context) (map[packageName]rpm.EVR, error) {
+	if m.below == nil {
+		below, err := newest(ctx, m.base.Dir)
+		if err != nil {
+			return nil, err
+		}
+		m.below = below
+	}
+	return m.below, nil
 }
 
 // newest are a repository's packages in their newest version.
@@ -148,7 +163,7 @@ func (m *Matrix) notMissed(ctx context.Context, removed []diff.Change) ([]diff.C
 	if m.base == nil || len(removed) == 0 {
 		return removed, nil
 	}
-	below, err := newest(ctx, m.base.Dir)
+	below, err := m.newestBelow(ctx)
 	if err != nil {
 		return nil, err
 	}

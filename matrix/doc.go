@@ -7,6 +7,5 @@
 // plan tell what there is to do, schedule and execute do it, retry does it again where
 // that is of use, signing and groups make of packages what a repository takes, trial
 // tries it, standing tells what a cell has proven, and history and report tell of it all.
-// What one of them needs of another is handed on here: this is where the wiring
-// is, and nothing but the wiring.
+// What one of them needs of another is handed on here.
 package matrix

@@ -37,6 +37,7 @@ import (
 	"github.com/ohpc-build/ohpc-build/recipes/source"
 	"github.com/ohpc-build/ohpc-build/repo/diff"
 	"github.com/ohpc-build/ohpc-build/repo/layout"
+	"github.com/ohpc-build/ohpc-build/repo/rpm"
 	"github.com/ohpc-build/ohpc-build/repo/sign"
 	"github.com/ohpc-build/ohpc-build/repo/sign/keys"
 	"github.com/ohpc-build/ohpc-build/repo/snapshot"
@@ -119,6 +120,7 @@ type Matrix struct {
 	signed    map[store.Digest]store.Digest // of packages, by their unsigned digest
 	snapshots map[string]snapshot.Snapshot  // by target
 	base      *trial.Tree                   // what the snapshot is an overlay on; nil: nothing
+	below     map[packageName]rpm.EVR       // that has, once it is known
 
 	standing map[string]standing.Document // of the cells, by target, when it is not what is published
 	told     map[string][]byte            // what packages tell of it, by target

@@ -20,7 +20,8 @@ import (
 )
 
 // Overlay makes of a run one that rebuilds some packages of a repository that is there
-// already: the snapshot holds nothing but these, and is tried together with it.
+// already: the snapshot holds these, and what its channel has of others, and is tried
+// together with it.
 type Overlay struct {
 	On        string // folder or URL of the complete repository
 	PublicKey []byte // armored; what it is signed with. Default: the run's own key

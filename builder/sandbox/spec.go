@@ -86,6 +86,7 @@ func (e *ExitError) OutOfMemory() bool {
 
 // Killed says that somebody outside ended the container's first process: the kernel
 // lets nobody inside do so (pid_namespaces(7)), and did not do it for memory itself.
+// A first process that ends with 137 of its own accord looks the same.
 func (e *ExitError) Killed() bool { return e.Code == 128+int(unix.SIGKILL) && e.Used.Killed == 0 }
 
 // TooManyProcesses says that the container wanted more than Limits.Pids.

@@ -66,10 +66,10 @@ func publishingOf(ctx context.Context, b *bench, packages int, name string, runs
 	}
 	compared := installed("createrepo_c") && installed("gpg")
 	if compared {
+		defer p.end(ctx)
 		if err := p.begin(ctx); err != nil {
 			return nil, err
 		}
-		defer p.end(ctx)
 	}
 	of := fmt.Sprintf("publishing %d packages of %d files", packages, synthetic.FilesPerPackage)
 	for _, s := range []struct {
@@ -168,6 +168,9 @@ func (p *published) begin(ctx context.Context) (err error) {
 
 // end ends gpg's agent, which would stay.
 func (p *published) end(ctx context.Context) {
+	if p.home == "" {
+		return
+	}
 	_, _ = command{name: "gpgconf", args: []string{"--homedir", p.home, "--kill", "all"}}.call(context.WithoutCancel(ctx))
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -58,10 +59,8 @@ func (p *packagesFlags) all(cmd *cobra.Command, f *flags, key []byte) error {
 	}
 	r, err := m.CheckAndReport(cmd.Context(), foreign)
 	if p.format == "text" {
-		if err := f.concludeIn(cmd, filepath.Join(f.out, matrix.ValidateFolder), r, err); err != nil {
-			return err
-		}
-		return skippedText(r.Checks, cmd.OutOrStdout())
+		err = f.concludeIn(cmd, filepath.Join(f.out, matrix.ValidateFolder), r, err)
+		return errors.Join(err, skippedText(r.Checks, cmd.OutOrStdout()))
 	}
 	if jerr := reportJSON(struct {
 		Version int            `json:"version"`

@@ -220,7 +220,13 @@ func TestSweepBesidePrograms(t *testing.T) {
 	defer cancel()
 	var wg sync.WaitGroup
 	var found, missed, swept atomic.Int64
+	begun := make(chan struct{}) // what the programs mark first, nobody removes any more
+	var once sync.Once
 	program := func(s *store.Store) error {
+		select {
+		case <-begun:
+		case <-ctx.Done():
+		}
 		trusted := map[int]store.Digest{}
 		for ctx.Err() == nil {
 			i := rand.IntN(names)
@@ -260,6 +266,7 @@ func TestSweepBesidePrograms(t *testing.T) {
 				var gone bool
 				if gone, err = w.Remove(store.Removal{Entries: []store.Entry{e}}); gone {
 					swept.Add(1)
+					once.Do(func() { close(begun) })
 				}
 				if err != nil {
 					break
@@ -271,22 +278,18 @@ func TestSweepBesidePrograms(t *testing.T) {
 		}
 		return nil
 	}
-	var begin []func()
 	for i := range 5 {
 		s, err := store.Open(dir)
 		require.NoError(t, err)
 		run := program
-		if i < 2 { // what the programs mark first, nobody removes any more
+		if i < 2 {
 			run = sweeper
 		}
-		begin = append(begin, func() {
+		wg.Go(func() {
 			if err := run(s); err != nil {
 				t.Error(err)
 			}
 		})
-	}
-	for _, run := range begin {
-		wg.Go(run)
 	}
 	wg.Wait()
 	require.NotZero(t, swept.Load(), "nothing was removed: this test tests nothing")

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -257,9 +258,13 @@ func newFile(dir string) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil && same(f, f.Name()) {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil && same(f, f.Name()) {
 			return f, nil
 		}
 		f.Close() // Clean has come between; what is left is its to remove
+		if err != nil && !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return nil, errors.Join(&fs.PathError{Op: "flock", Path: f.Name(), Err: err}, os.Remove(f.Name()))
+		}
 	}
 }

@@ -71,7 +71,8 @@ func New(st *store.Store, sb Sandbox, opt Options) *Images {
 	return &Images{opt: opt, store: st, sandbox: sb, images: image.New(st, opt.Layers)}
 }
 
-// Own gets each cell's own image, which reads its specs too.
+// Own gets each cell's own image. Specs are read in it, or in that of its target that
+// the host need not emulate.
 func (s *Images) Own(ctx context.Context, cells []*jobs.Cell, progress Progress) error {
 	for _, c := range cells {
 		progress.Begin(c.String())

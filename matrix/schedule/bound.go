@@ -123,6 +123,9 @@ func (g *graph) beside(room Room) (bound time.Duration) {
 // most is how much of a second thing is used by those that use least of the first for
 // it, when there is only so much of the first.
 func most(of [][4]float64, first, second int, free float64) (used float64) {
+	// What uses nothing of the second counts for nothing, and what uses nothing of either
+	// has no place in the order.
+	of = slices.DeleteFunc(slices.Clone(of), func(s [4]float64) bool { return s[second] == 0 })
 	slices.SortFunc(of, func(a, b [4]float64) int { return cmp.Compare(a[first]*b[second], b[first]*a[second]) })
 	for _, s := range of {
 		if s[first] > free {

@@ -401,6 +401,9 @@ func TestStrayFiles(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, done.Kept)
 	require.Empty(t, done.Snapshots)
+	require.NoError(t, os.Remove(filepath.Join(f.Spec.Root, "OpenHPC/latest")))
+	_, err = verify.Tree(t.Context(), f.Spec.Root, f.Spec.Key.Keyring())
+	require.NoError(t, err)
 }
 
 // TestDamagedJournal: nobody can complete what cannot be read, and who only reads goes on.

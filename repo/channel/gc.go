@@ -302,7 +302,11 @@ func (t *Tree) forget(gone []snapshot.Snapshot) error {
 // replace gives a file other content at once.
 func (t *Tree) replace(name string, b []byte) error {
 	r := t.replacement(name)
-	if err := errors.Join(t.write(r.tmp, b), t.sync(r.tmp)); err != nil {
+	err := t.write(r.tmp, b)
+	if err == nil {
+		err = t.sync(r.tmp)
+	}
+	if err != nil {
 		return errors.Join(err, t.abandon([]replacement{r}))
 	}
 	if err := t.root.Rename(r.tmp, r.name); err != nil {

@@ -150,16 +150,14 @@ func (p *Package) HeaderDigest(algorithm crypto.Hash) []byte {
 	return h.Sum(nil)
 }
 
-// VerifyHeader compares the main header and the file's size with the digests and
-// sizes that the signature header holds for them, the part of VerifyContent for
-// which nothing has to be read. It fails with a *DigestError.
-func (p *Package) VerifyHeader() error { return p.verifyHeader(false, nil) }
-
 func (p *Package) hasStrongHeaderDigest() bool {
 	return p.signature.Has(SigSHA3) || p.signature.Has(SigSHA256)
 }
 
-// verifyHeader takes the main header's SHA-256 as computed, unless that is nil.
+// verifyHeader compares the main header and the file's size with the digests and
+// sizes that the signature header holds for them, the part of VerifyContent for
+// which nothing has to be read. It takes the main header's SHA-256 as computed, unless
+// that is nil, and fails with a *DigestError.
 func (p *Package) verifyHeader(weak bool, computed []byte) error {
 	content := uint64(p.FileSize - p.HeaderStart)
 	for _, tag := range []Tag{SigLongSize, SigSize} {

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 	"unsafe"
 )
@@ -222,6 +223,18 @@ func (p *Package) Source() bool { return p.Arch == "src" }
 // NoSource says whether it is a source package that leaves sources or patches out.
 func (p *Package) NoSource() bool {
 	return p.Source() && (p.header.Has(TagNoSource) || p.header.Has(TagNoPatch))
+}
+
+// SplitSource splits the file name of a source package, name-version-release.src.rpm,
+// after the name.
+func SplitSource(file string) (name, versionRelease string, ok bool) {
+	s := strings.TrimSuffix(strings.TrimSuffix(file, ".src.rpm"), ".nosrc.rpm")
+	if i := strings.LastIndexByte(s, '-'); i > 0 {
+		if j := strings.LastIndexByte(s[:i], '-'); j > 0 {
+			return s[:j], s[j+1:], true
+		}
+	}
+	return "", "", false
 }
 
 // EVR is the package's epoch (empty when 0), version and release.

@@ -506,3 +506,17 @@ func BenchmarkRead(b *testing.B) {
 		}
 	}
 }
+
+func TestSplitSource(t *testing.T) {
+	for file, want := range map[string][2]string{
+		"hwloc-ohpc-2.9.0-300.ohpc.1.src.rpm": {"hwloc-ohpc", "2.9.0-300.ohpc.1"},
+		"a-b-c-1-2.nosrc.rpm":                 {"a-b-c", "1-2"},
+		"a-1.src.rpm":                         {},
+		"-1-2.src.rpm":                        {},
+		"":                                    {},
+	} {
+		name, vr, ok := rpm.SplitSource(file)
+		require.Equal(t, want, [2]string{name, vr}, file)
+		require.Equal(t, want[0] != "", ok, file)
+	}
+}

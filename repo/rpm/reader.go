@@ -13,8 +13,9 @@ import (
 	"github.com/ohpc-build/ohpc-build/repo/rpm/sha256x2"
 )
 
-// Reader reads package files from their beginning to their end, each byte once, and
-// one after the other in the same memory.
+// Reader reads package files from their beginning to their end and one after the other
+// in the same memory; each byte once, where a package promises a digest of its payload
+// and its headers fit into the buffer.
 type Reader struct {
 	start []byte // of the file; the package's texts lie here
 	more  []byte // a part of the rest, nil as long as no file had any
@@ -98,7 +99,7 @@ func (r *Reader) Read(ctx context.Context, f io.ReaderAt, size int64) (*Package,
 // which start has, are digested by then.
 func (r *Reader) header(p *Package, start []byte) (int64, error) {
 	if !p.signature.Has(SigSHA256) || p.HeaderEnd > int64(len(start)) {
-		return 0, p.VerifyHeader()
+		return 0, p.verifyHeader(false, nil)
 	}
 	r.part.Reset()
 	writeBoth(r.file, start[:p.HeaderEnd], r.part, start[p.HeaderStart:p.HeaderEnd])

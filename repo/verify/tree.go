@@ -75,7 +75,7 @@ func strangers(root string, pointers []layout.Pointer) error {
 	var problems []error
 	for dir, isStrange := range map[string]func(name string, d fs.DirEntry) bool{
 		layout.Snapshots: func(name string, d fs.DirEntry) bool {
-			return !d.IsDir() && strings.Count(name, "/") <= strings.Count(layout.SnapshotDir("x", "x"), "/")
+			return d.Type()&fs.ModeSymlink != 0 && strings.Count(name, "/") <= strings.Count(layout.SnapshotDir("x", "x"), "/")
 		},
 		layout.Product: func(name string, d fs.DirEntry) bool {
 			misleading := d.Type()&fs.ModeSymlink != 0 || slices.Contains([]string{".repo", ".rpm", layout.MirrorlistSuffix}, path.Ext(name)) ||

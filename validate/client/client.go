@@ -183,7 +183,15 @@ const listScript = `fine=$1
 shift
 "$@" >&2
 status=$?
-case " 0 $fine " in *" $status "*) ;; *) exit "$status" ;; esac
+case " 0 $fine " in *" $status "*) ;; *)
+	# The shell is the container's first process: with such a status it would look killed itself.
+	if [ "$status" -gt 128 ]; then
+		echo "ended by signal $((status - 128))" >&2
+		status=1
+	fi
+	exit "$status"
+	;;
+esac
 echo "$status"
 exec rpm --query --all --queryformat '` + queryFormat + `'`
 

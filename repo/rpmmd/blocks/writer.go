@@ -91,7 +91,7 @@ func (w *Writer) Copy(r io.ReaderAt, s Span) {
 		}
 		b.compressed = make([]byte, s.Size)
 		if _, err := r.ReadAt(b.compressed, s.Offset); err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("reading a block that was written before: %w", err)
+			return fmt.Errorf("%w: reading a block that was written before: %w", ErrChanged, err)
 		}
 		if sha256.Sum256(b.compressed) != s.Sum {
 			return ErrChanged

@@ -110,13 +110,11 @@ func (p Package) SourceName() string {
 	return name
 }
 
-// sourceParts splits name-version-release.src.rpm after the name.
+// sourceParts are the name and version-release of the source package, or where it
+// cannot be told the package's own.
 func sourceParts(p Package) (name, versionRelease string) {
-	s := strings.TrimSuffix(strings.TrimSuffix(p.SourceRPM, ".src.rpm"), ".nosrc.rpm")
-	if i := strings.LastIndexByte(s, '-'); i > 0 {
-		if j := strings.LastIndexByte(s[:i], '-'); j > 0 {
-			return s[:j], s[j+1:]
-		}
+	if name, versionRelease, ok := rpm.SplitSource(p.SourceRPM); ok {
+		return name, versionRelease
 	}
 	return p.Name, rpm.EVR{Version: p.EVR.Version, Release: p.EVR.Release}.String()
 }
