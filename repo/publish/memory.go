@@ -231,6 +231,9 @@ func (f memoryFile) write(path string) error {
 
 // made remembers a snapshot.
 func (m *memory) made(id string, items []item) {
+	if len(m.snapshots) > 0 && m.snapshots[0].ID == id {
+		return // as the last time
+	}
 	c := contents{ID: id}
 	for _, it := range items {
 		c.Packages = append(c.Packages, it.Digest)

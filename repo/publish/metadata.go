@@ -134,7 +134,7 @@ func (r run) same(items []item) bool {
 
 // wrote remembers where packages lie in metadata.
 func (m *memory) wrote(dir string, compression rpmmd.Compression, items []item, made []rpmmd.Block) {
-	m.last = written{Dir: dir, Compression: compression}
+	m.last, m.learnt = written{Dir: dir, Compression: compression}, true
 	for _, it := range items {
 		m.last.Packages = append(m.last.Packages, entry{it.place, it.Digest})
 	}

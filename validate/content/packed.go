@@ -3,6 +3,7 @@ package content
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"path"
 	"slices"
@@ -37,21 +38,34 @@ type packed struct {
 	told    map[string]bool   // one finding for each machine
 	names   map[string]bool   // of entries
 	links   map[string]string // symbolic ones
+	size    int               // of names and links, bytes
 	scripts []Script
 }
 
-// maxScripts bounds how many scripts of one file are remembered.
-const maxScripts = 10_000
+// Of one file are remembered: so many scripts, and so many bytes of names and links.
+const (
+	maxScripts = 10_000
+	maxNames   = 64 << 20
+)
+
+var errNames = fmt.Errorf("%w: its members' names and links are longer than %d bytes together", binary.ErrPacked, maxNames)
 
 func (p *packed) visit(inner binary.Inner) error {
 	part := "what is compressed in it"
 	if inner.Name != "" {
 		part = "its member " + inner.Name
+		if p.size += len(inner.Name); p.size > maxNames {
+			return errNames
+		}
 		p.names[inner.Name] = true
 	}
 	switch inner.Mode & modeType {
 	case modeLink:
-		p.links[inner.Name] = string(inner.Head[:min(len(inner.Head), maxText)])
+		to := inner.Head[:min(len(inner.Head), maxText)]
+		if p.size += len(to); p.size > maxNames {
+			return errNames
+		}
+		p.links[inner.Name] = string(to)
 		return nil
 	case 0, modeRegular:
 	default:

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ohpc-build/ohpc-build/repo/rpm"
 	"github.com/ohpc-build/ohpc-build/repo/rpm/write"
+	"github.com/ohpc-build/ohpc-build/validate/content/binary"
 )
 
 // initramfs is a cpio archive of entries: a name, and behind = what is in it. A script or
@@ -124,4 +125,19 @@ func TestPackedBomb(t *testing.T) {
 	require.Len(t, in.report.Findings, 2)
 	require.Contains(t, in.report.Findings[0].What, "more than is looked into")
 	require.Equal(t, Machine, in.report.Findings[1].Rule)
+}
+
+// TestNamesAreBounded: an archive of hardly anything but names is no way to fill memory.
+func TestNamesAreBounded(t *testing.T) {
+	p := &packed{names: map[string]bool{}, links: map[string]string{}}
+	long := strings.Repeat("x", 4000)
+	n := 0
+	for ; n < 1<<20; n++ {
+		if err := p.visit(binary.Inner{Name: fmt.Sprint(n, long), Mode: modeLink, Head: []byte(long[:400])}); err != nil {
+			require.ErrorIs(t, err, binary.ErrPacked)
+			require.ErrorContains(t, err, "longer than 67108864 bytes")
+			break
+		}
+	}
+	require.InDelta(t, maxNames/4400, n, 100)
 }
