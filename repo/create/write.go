@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 
@@ -138,32 +135,10 @@ func (c *creation) distinct(packages []known, bad *badFiles) {
 
 // sources are the old data files, where blocks of them are to be copied.
 func (c *creation) sources() (rpmmd.Sources, func(), error) {
-	var (
-		s     rpmmd.Sources
-		files []io.Closer
-	)
-	closeAll := func() {
-		for _, f := range files {
-			f.Close()
-		}
-	}
 	if len(c.index.blocks) == 0 {
-		return s, closeAll, nil
+		return rpmmd.Sources{}, func() {}, nil
 	}
-	for i, kind := range []string{"primary", "filelists", "other"} {
-		d, ok := c.old.Find(kind)
-		if !ok {
-			closeAll()
-			return s, nil, fmt.Errorf("there is no %s", kind)
-		}
-		f, err := os.Open(filepath.Join(c.Output, filepath.FromSlash(d.Location)))
-		if err != nil {
-			closeAll()
-			return s, nil, err
-		}
-		files, s[i] = append(files, f), f
-	}
-	return s, closeAll, nil
+	return rpmmd.OpenSources(c.Output, c.old)
 }
 
 // batch are steps that go to a reader together, and what came of them: a hand-over

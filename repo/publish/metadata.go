@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
@@ -25,14 +23,16 @@ func (p *production) metadata(ctx context.Context, old written) error {
 	}
 	var sources rpmmd.Sources
 	if len(old.Blocks) > 0 {
-		opened, err := openSources(old.Dir)
+		md, err := rpmmd.ReadRepomd(old.Dir)
 		if err != nil {
 			return fmt.Errorf("%w: %w", errOldMetadata, err)
 		}
-		for i, f := range opened {
-			defer f.Close()
-			sources[i] = f
+		opened, closeSources, err := rpmmd.OpenSources(old.Dir, md)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errOldMetadata, err)
 		}
+		defer closeSources()
+		sources = opened
 	}
 	w, err := rpmmd.NewWriter(p.dir, len(p.items), rpmmd.Options{Time: p.at, Compression: p.Compression, Documents: p.documents, Unsynced: true})
 	if err != nil {
@@ -65,33 +65,6 @@ func (p *production) metadata(ctx context.Context, old written) error {
 	}
 	p.blocks = w.Blocks()
 	return nil
-}
-
-// openSources opens the data files of a snapshot, as many as blocks lie in.
-func openSources(dir string) (files []*os.File, err error) {
-	md, err := rpmmd.ReadRepomd(dir)
-	if err != nil {
-		return nil, err
-	}
-	for _, kind := range []string{"primary", "filelists", "other"} {
-		d, ok := md.Find(kind)
-		if !ok {
-			err = fmt.Errorf("there is no %s", kind)
-			break
-		}
-		var f *os.File
-		if f, err = os.Open(filepath.Join(dir, filepath.FromSlash(d.Location))); err != nil {
-			break
-		}
-		files = append(files, f)
-	}
-	if err != nil {
-		for _, f := range files {
-			f.Close()
-		}
-		return nil, err
-	}
-	return files, nil
 }
 
 // run is a block and what is in it.

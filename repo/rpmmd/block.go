@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd/blocks"
@@ -36,6 +38,31 @@ func EndsBlock(location string) bool {
 
 // Sources are the data files that blocks lie in.
 type Sources [len(kinds)]io.ReaderAt
+
+// OpenSources opens the data files of a repository's metadata. Whoever has copied the
+// blocks closes them.
+func OpenSources(dir string, md *Repomd) (s Sources, closeAll func(), err error) {
+	var files []*os.File
+	closeAll = func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}
+	for i, kind := range kinds {
+		d, ok := md.Find(kind.name)
+		if !ok {
+			closeAll()
+			return s, nil, fmt.Errorf("there is no %s", kind.name)
+		}
+		f, err := os.Open(filepath.Join(dir, filepath.FromSlash(d.Location)))
+		if err != nil {
+			closeAll()
+			return s, nil, err
+		}
+		files, s[i] = append(files, f), f
+	}
+	return s, closeAll, nil
+}
 
 // AddBlock writes the packages of a block again, as metadata with the same Options
 // had them. What is read from the sources is verified to be what was written,
