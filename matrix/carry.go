@@ -55,44 +55,46 @@ func (m *Matrix) carryOver(ctx context.Context, t *recipes.Target, before *snaps
 				"channel", string(m.opt.Channel), "target", t.Name, "package", rec.Name+"-"+rec.EVR.String()+"."+rec.Arch, "below", evr.String())
 			continue
 		}
-		p, source, err := m.carry(ctx, before.Dir, rec)
+		ours := rec.Arch == noarch || slices.Contains(m.architectures(t), rec.Arch)
+		p, err := m.carry(ctx, before.Dir, rec, func(source string) bool { return ours && sources[source] })
 		if err != nil {
 			return nil, fmt.Errorf("taking over %s of channel %s: %w", rec.Location, m.opt.Channel, err)
 		}
-		if sources[source] && (rec.Arch == noarch || slices.Contains(m.architectures(t), rec.Arch)) {
-			continue // its recipe was built anew and does not make it any more; whether it may go is for guard to say
-		}
-		packages = append(packages, p)
+		packages = append(packages, p...)
 	}
 	return packages, nil
 }
 
 // carry puts a package of a snapshot into the store, signed with the run's key: since
-// the snapshot was made there may be a new one. It tells the source package's name too.
-func (m *Matrix) carry(ctx context.Context, dir string, rec rpmmd.Record) (p publish.Package, source string, err error) {
+// the snapshot was made there may be a new one. There is none when the source package
+// that it is from was built anew: the recipe does not make it any more, and whether it
+// may go is for guard to say.
+func (m *Matrix) carry(ctx context.Context, dir string, rec rpmmd.Record, anew func(source string) bool) ([]publish.Package, error) {
 	if rec.Checksum.Type != "sha256" {
-		return p, "", fmt.Errorf("its metadata have a %s digest, and not the sha256 that snapshots are made with", rec.Checksum.Type)
+		return nil, fmt.Errorf("its metadata have a %s digest, and not the sha256 that snapshots are made with", rec.Checksum.Type)
 	}
 	d, err := store.ParseDigest("sha256:" + rec.Checksum.Value)
 	if err != nil {
-		return p, "", err
+		return nil, err
 	}
 	if !m.store.Has(d) {
 		if err := m.takeIn(ctx, dir, rec.Location, d); err != nil {
-			return p, "", err
+			return nil, err
 		}
 	}
 	header, err := m.jobs.ReadHeader(d)
 	if err != nil {
-		return p, "", err
+		return nil, err
 	}
-	source, _, _ = rpm.SplitSource(header.SourceRPM)
+	if source, _, ok := rpm.SplitSource(header.SourceRPM); ok && anew(source) {
+		return nil, nil
+	}
 	file := path.Base(rec.Location)
 	signed, _, err := m.signPackage(ctx, buildroot.Package{File: file, Digest: d})
 	if err != nil {
-		return p, "", err
+		return nil, err
 	}
-	return publish.Package{Digest: signed, Origin: "channel " + string(m.opt.Channel), File: file}, source, nil
+	return []publish.Package{{Digest: signed, Origin: "channel " + string(m.opt.Channel), File: file}}, nil
 }
 
 func (m *Matrix) takeIn(ctx context.Context, dir, location string, d store.Digest) error {

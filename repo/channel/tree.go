@@ -14,8 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/ohpc-build/ohpc-build/repo/durable"
 	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/repo/lock"
 	"github.com/ohpc-build/ohpc-build/repo/snapshot"
@@ -236,8 +235,7 @@ func (t *Tree) write(name string, b []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b)
-	return errors.Join(err, f.Chmod(0o644), f.Close()) // whatever the umask
+	return durable.Fill(f, b)
 }
 
 func (t *Tree) remove(name string) error {
@@ -250,17 +248,5 @@ func (t *Tree) remove(name string) error {
 // sync makes what is in files, and the names in folders, durable: all at once, which a
 // disk does in the time of one.
 func (t *Tree) sync(names ...string) error {
-	slices.Sort(names)
-	var g errgroup.Group
-	g.SetLimit(16)
-	for _, name := range slices.Compact(names) {
-		g.Go(func() error {
-			f, err := t.root.Open(name)
-			if err != nil {
-				return err
-			}
-			return errors.Join(f.Sync(), f.Close())
-		})
-	}
-	return g.Wait()
+	return durable.Sync(t.root.Open, names...)
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ohpc-build/ohpc-build/repo/durable"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd/blocks"
 )
@@ -179,7 +180,7 @@ func (c *creation) sign(dir string, repomd []byte) error {
 				b = there
 			}
 		}
-		if err := writeFile(filepath.Join(dir, path), b); err != nil {
+		if err := durable.Write(filepath.Join(dir, path), b); err != nil {
 			return err
 		}
 	}

@@ -11,9 +11,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
+	"github.com/ohpc-build/ohpc-build/repo/durable"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
 )
 
@@ -191,7 +191,7 @@ func (w *workplace) publish(old *rpmmd.Repomd, retain Retain) error {
 	if err := exchange(w.made(rpmmd.Dir), w.path(rpmmd.Dir)); err != nil {
 		return fmt.Errorf("replacing the metadata: %w", err)
 	}
-	return syncDir(w.output)
+	return durable.Sync(os.Open, w.output)
 }
 
 // sync makes what was made durable; all files at once, which a disk does in the
@@ -201,21 +201,11 @@ func (w *workplace) sync() error {
 	if err != nil {
 		return err
 	}
-	var group errgroup.Group
-	group.SetLimit(8)
+	names := []string{w.made(rpmmd.Dir)}
 	for _, e := range files {
-		group.Go(func() error {
-			f, err := os.Open(w.made(rpmmd.Dir + "/" + e.Name()))
-			if err != nil {
-				return err
-			}
-			return errors.Join(f.Sync(), f.Close())
-		})
+		names = append(names, w.made(rpmmd.Dir+"/"+e.Name()))
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	return syncDir(w.made(rpmmd.Dir))
+	return durable.Sync(os.Open, names...)
 }
 
 // exchange puts one folder where another one is, or is not.
@@ -265,23 +255,5 @@ func fillIn(made, place string) error {
 			}
 		}
 	}
-	return syncDir(place)
-}
-
-func writeFile(name string, b []byte) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	return errors.Join(err, f.Chmod(0o644), f.Close())
-}
-
-// syncDir makes the names in a folder durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.Sync(os.Open, place)
 }

@@ -8,13 +8,13 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ohpc-build/ohpc-build/internal/store"
+	"github.com/ohpc-build/ohpc-build/repo/durable"
 	"github.com/ohpc-build/ohpc-build/repo/layout"
 	"github.com/ohpc-build/ohpc-build/repo/lock"
 	"github.com/ohpc-build/ohpc-build/repo/rpmmd"
@@ -62,7 +62,7 @@ func (p *production) write(ctx context.Context, root, id string) (snapshot.Snaps
 	case err != nil:
 		return snapshot.Snapshot{}, err
 	}
-	if err := syncFile(filepath.Dir(dir)); err != nil {
+	if err := durable.Sync(os.Open, filepath.Dir(dir)); err != nil {
 		return snapshot.Snapshot{}, err
 	}
 	p.memory.wrote(dir, p.Compression, p.items, p.blocks)
@@ -109,7 +109,7 @@ func (p *production) fill(ctx context.Context) error {
 		p.files[path.Join(rpmmd.Dir, name)] = b
 	}
 	for name, b := range p.files {
-		if err := writeFile(filepath.Join(p.dir, name), b); err != nil {
+		if err := durable.Write(filepath.Join(p.dir, name), b); err != nil {
 			return err
 		}
 	}
@@ -153,33 +153,9 @@ func (p *production) sync() error {
 	for _, e := range written {
 		paths = append(paths, filepath.Join(p.dir, rpmmd.Dir, e.Name()))
 	}
-	slices.Sort(paths)
-	var g errgroup.Group
-	g.SetLimit(16)
-	for _, path := range slices.Compact(paths) {
-		g.Go(func() error { return syncFile(path) })
-	}
-	return g.Wait()
+	return durable.Sync(os.Open, paths...)
 }
 
 func makeDir(dir string) error {
 	return errors.Join(os.Mkdir(dir, 0o755), os.Chmod(dir, 0o755)) // whatever the umask
-}
-
-func writeFile(path string, b []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	return errors.Join(err, f.Chmod(0o644), f.Close()) // whatever the umask
-}
-
-// syncFile makes what is in a file, or the names in a folder, durable.
-func syncFile(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
